@@ -1,0 +1,379 @@
+# Rowhouse. `make` builds everything into build/ and installs nothing; `make help` lists the rest.
+#
+# Sources are found by folder, so a new file needs no line here. Objects lie under build/obj as their sources lie in
+# the tree. Settings that matter to a user: PREFIX, LIBDIR, DESTDIR, CC, CFLAGS, V=1 to see the commands.
+
+BUILD   := build
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DOCDIR  ?= $(PREFIX)/share/doc/rowhouse
+CFLAGS  ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+LD      ?= ld
+OBJCOPY ?= objcopy
+SETUP   ?= scripts/setup.sh
+
+VERSION := $(shell sed -n 's/^.define RH_VERSION "\(.*\)"/\1/p' worker/rowhouse.h)
+SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# ---- what the build stands on --------------------------------------------------------------------------------
+
+# pkg-config module : Debian package. MPI is asked for by the plug-in alone.
+MODULES := libzmq liblz4 libxxhash jansson inih
+NEEDS   := libzmq:libzmq3-dev liblz4:liblz4-dev libxxhash:libxxhash-dev jansson:libjansson-dev inih:libinih-dev \
+           ompi-c:libopenmpi-dev
+
+# These goals compile nothing themselves: they work on a machine that has nothing yet.
+BARE := help setup clean uninstall format lint test demo asan ubsan tsan fuzz
+GOALS := $(filter-out $(BARE),$(or $(MAKECMDGOALS),all))
+
+ifneq ($(GOALS),)
+ifneq ($(filter objects test-% bench%,$(GOALS)),)
+NEEDS += check:check
+endif
+MISSING := $(shell command -v $(firstword $(CC)) >/dev/null || echo build-essential; \
+    command -v $(PKG_CONFIG) >/dev/null || { echo pkg-config; exit; }; \
+    for need in $(NEEDS); do $(PKG_CONFIG) --exists $${need%:*} || echo $$need | cut -d: -f2; done)
+ifneq ($(strip $(MISSING)),)
+$(error the build needs these packages, which are not here: $(strip $(MISSING)). `make setup` installs them)
+endif
+MODULE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(MODULES))
+MODULE_LIBS   := $(shell $(PKG_CONFIG) --libs $(MODULES))
+CHECK_CFLAGS  := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
+CHECK_LIBS    := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
+MPI_CFLAGS    := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags ompi-c))
+MPI_LIBS      := $(shell $(PKG_CONFIG) --libs ompi-c)
+endif
+
+# ---- flags ---------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+WERROR   ?=
+HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+# -ffp-contract=off: the same bits on machines with and without fused multiply-add.
+RH_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -ffp-contract=off -pthread
+RH_LDFLAGS := -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
+SHARED_LDFLAGS := -shared -Wl,-z,defs
+
+# Loops over rows and floats: worth more than -O2.
+HOT := common/kern.c common/idset.c common/rng.c ps/fold.c ps/index_%.c ps/init.c ps/opt_%.c ps/store.c
+# -fno-math-errno: or sqrtf is a call that no vector can make.
+HOT_CFLAGS := -O3 -fno-math-errno
+
+# One sanitizer per build directory; see the goals asan, ubsan, tsan and fuzz. No fortify: it hides what they look for.
+# No warnings: the plain build has given them, and instrumented code misleads gcc into false ones.
+SAN ?=
+SAN_address   := -fsanitize=address,undefined
+SAN_undefined := -fsanitize=undefined
+SAN_thread    := -fsanitize=thread
+SAN_fuzzer    := -fsanitize=fuzzer-no-link,address,undefined
+ifneq ($(SAN),)
+SAN_FLAGS := $(or $(SAN_$(SAN)),$(error SAN=$(SAN): address, undefined, thread or fuzzer))
+CFLAGS := -O1 -g
+WARNINGS :=
+HARDEN := -fno-sanitize-recover=all -fno-omit-frame-pointer $(SAN_FLAGS)
+RH_LDFLAGS += $(SAN_FLAGS)
+HOT_CFLAGS :=
+# clang leaves the runtime of a sanitizer undefined in shared objects: the program brings it.
+SHARED_LDFLAGS := -shared
+endif
+
+COMPILE_FLAGS := $(HARDEN) $(CFLAGS) $(RH_CFLAGS) $(CPPFLAGS) $(MODULE_CFLAGS)
+LIBS := $(MODULE_LIBS) -ldl -lm
+
+# ---- sources, by folder --------------------------------------------------------------------------------------
+
+OBJ := $(BUILD)/obj
+objects = $(patsubst %.c,$(OBJ)/%.o,$(wildcard $(1)))
+
+MPI_PLUGIN    := proto/roster_mpi.c
+SERVER_OWN    := ps/main.c ps/server.c ps/supervise%.c
+COMMON_OBJS   := $(call objects,common/*.c)
+PROTO_OBJS    := $(filter-out $(OBJ)/$(MPI_PLUGIN:.c=.o),$(call objects,proto/*.c))
+PS_OBJS       := $(call objects,ps/*.c)
+SHARD_OBJS    := $(filter-out $(SERVER_OWN:%.c=$(OBJ)/%.o),$(PS_OBJS))
+LIB_OBJS      := $(COMMON_OBJS) $(PROTO_OBJS) $(SHARD_OBJS) $(call objects,worker/*.c)
+SERVER_OBJS   := $(COMMON_OBJS) $(PROTO_OBJS) $(PS_OBJS)
+COMMAND_OBJS  := $(LIB_OBJS) $(call objects,worker/cmd/*.c)
+WORD2VEC_OBJS := $(call objects,worker/examples/word2vec*.c)
+# What tests may link: all of it, and what they share; each program takes the members that it uses.
+INNER_OBJS    := $(sort $(SERVER_OBJS) $(COMMAND_OBJS) $(WORD2VEC_OBJS) $(call objects,tests/support/*.c))
+
+UNIT_OBJS     := $(call objects,tests/unit/*.c)
+INTEGRATION   := $(call objects,tests/integration/test_*.c)
+FUZZ_MAINS    := $(call objects,tests/fuzz/fuzz_*.c)
+BENCH_OBJS    := $(call objects,tests/bench/*.c)
+ALL_OBJS      := $(INNER_OBJS) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTEGRATION) $(FUZZ_MAINS) $(BENCH_OBJS)
+
+# ---- outputs -------------------------------------------------------------------------------------------------
+
+BIN := $(BUILD)/bin
+LIB := $(BUILD)/lib
+SO  := librowhouse.so
+PROGRAMS  := $(if $(wildcard worker/cmd/*.c),$(BIN)/rowhouse) $(if $(wildcard ps/main.c),$(BIN)/rowhouse-server) \
+             $(if $(wildcard worker/examples/word2vec.c),$(BIN)/rowhouse-word2vec)
+LIBRARIES := $(LIB)/librowhouse.a $(LIB)/$(SO).$(VERSION) $(LIB)/$(SO).$(SOVERSION) $(LIB)/$(SO)
+PLUGIN    := $(LIB)/rowhouse/rowhouse-mpi.so
+UNIT      := $(BUILD)/tests/unit
+CHECKS    := $(INTEGRATION:$(OBJ)/tests/integration/%.o=$(BUILD)/tests/%)
+FUZZERS   := $(FUZZ_MAINS:$(OBJ)/tests/fuzz/%.o=$(BUILD)/tests/%)
+BENCH     := $(BUILD)/tests/bench
+SCRIPTS   := $(sort $(filter-out %/run.sh %/lib.sh,$(wildcard tests/integration/*.sh)))
+
+Q := $(if $(V),,@)
+say = @printf '  %-5s %s\n' $(1) '$(@:$(BUILD)/%=%)'
+parallel = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+again = $(MAKE) --no-print-directory $(parallel)
+
+# Files that hold the flags and the names of the sources: written only when these change, so that what was built from
+# others is built anew, and nothing else is.
+keep = $(if $(subst [$(2)],,[$(file <$(1))]),$(file >$(1),$(2)))
+ifneq ($(GOALS),)
+$(shell mkdir -p $(OBJ))
+$(call keep,$(OBJ)/flags,$(strip $(CC) $(COMPILE_FLAGS) $(HOT_CFLAGS) $(RH_LDFLAGS) $(LDFLAGS)))
+$(call keep,$(OBJ)/sources,$(strip $(INNER_OBJS)))
+$(call keep,$(OBJ)/exports,{ global: rh_*; local: *; };)
+endif
+
+## all: the programs, the library and the MPI plug-in (default)
+.PHONY: all
+all: $(PROGRAMS) $(LIBRARIES) $(PLUGIN)
+
+$(OBJ)/%.o: %.c $(OBJ)/flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMPILE_FLAGS) $(EXTRA_CFLAGS) $(if $(filter $(HOT),$<),$(HOT_CFLAGS)) -MMD -MP -c -o $@ $<
+
+$(OBJ)/tests/%.o: EXTRA_CFLAGS = $(CHECK_CFLAGS)
+$(OBJ)/$(MPI_PLUGIN:.c=.o): EXTRA_CFLAGS = $(MPI_CFLAGS)
+
+-include $(ALL_OBJS:.o=.d)
+
+link = $(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(RH_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+$(BIN)/rowhouse-server: $(SERVER_OBJS) $(OBJ)/sources
+	$(call say,LINK)
+	$(link) -pie $(LIBS)
+
+$(BIN)/rowhouse: $(COMMAND_OBJS) $(OBJ)/sources
+	$(call say,LINK)
+	$(link) -pie $(LIBS)
+
+# As a user's program would: the public header and the library; common/ besides, for its flags and float loops.
+$(BIN)/rowhouse-word2vec: $(WORD2VEC_OBJS) $(LIB)/librowhouse.a $(COMMON_OBJS)
+	$(call say,LINK)
+	$(link) -pie $(LIBS)
+
+# Inside the static library, too, rh_* is all that a program can collide with. By name, as -fvisibility=hidden is not
+# enough: gcc gives functions with target_clones default visibility, and their resolvers a section group of that name,
+# which must be dissolved or the linker takes a program's own function of that name for the same one.
+$(LIB)/librowhouse.a: $(LIB_OBJS) $(OBJ)/sources
+	$(call say,AR)
+	@mkdir -p $(@D)
+	$(Q)$(LD) -r --force-group-allocation -o $(OBJ)/librowhouse.o $(LIB_OBJS)
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='rh_*' $(OBJ)/librowhouse.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJ)/librowhouse.o
+
+$(LIB)/$(SO).$(VERSION): $(LIB_OBJS) $(OBJ)/sources $(OBJ)/exports
+	$(call say,LINK)
+	$(link) $(SHARED_LDFLAGS) -Wl,-soname,$(SO).$(SOVERSION) \
+	    -Wl,--version-script=$(OBJ)/exports $(LIBS)
+
+$(LIB)/$(SO).$(SOVERSION): $(LIB)/$(SO).$(VERSION)
+	@ln -sf $(<F) $@
+
+$(LIB)/$(SO): $(LIB)/$(SO).$(SOVERSION)
+	@ln -sf $(<F) $@
+
+# The only thing that is linked with MPI.
+$(PLUGIN): $(call objects,$(MPI_PLUGIN))
+	$(call say,LINK)
+	$(link) $(SHARED_LDFLAGS) $(MPI_LIBS)
+
+$(OBJ)/inner.a: $(INNER_OBJS) $(OBJ)/sources
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) qcs $@ $(INNER_OBJS)
+
+$(UNIT): $(UNIT_OBJS) $(OBJ)/inner.a
+	$(call say,LINK)
+	$(link) -pie $(CHECK_LIBS) $(LIBS)
+
+$(CHECKS): $(BUILD)/tests/%: $(OBJ)/tests/integration/%.o $(OBJ)/inner.a
+	$(call say,LINK)
+	$(link) -pie $(CHECK_LIBS) $(LIBS)
+
+$(BENCH): $(BENCH_OBJS) $(OBJ)/inner.a
+	$(call say,LINK)
+	$(link) -pie $(LIBS)
+
+$(FUZZERS): $(BUILD)/tests/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/inner.a
+	$(call say,LINK)
+	$(link) -pie -fsanitize=fuzzer $(LIBS)
+
+# Every source once, nothing linked: what `make lint` compiles with each compiler.
+.PHONY: objects
+objects: $(ALL_OBJS)
+
+## setup: install the Debian packages that the build, the tests and the demo need
+.PHONY: setup
+setup:
+	@scripts/setup.sh build test demo
+
+# ---- the demo ------------------------------------------------------------------------------------------------
+
+DEMO    := $(BUILD)/demo
+WORDNET := $(DEMO)/wordnet.txt
+CORPUS  := $(WORDNET)
+EPOCHS  := 5
+WORDS   := dog violin king paris red seven swim
+W2V_FLAGS := -dim 64 -ws 5 -neg 5 -minCount 5 -t 1e-3 -lr 0.05
+
+## demo: word vectors of real text on 2 servers and 2 workers [CORPUS=file.txt] [EPOCHS=5]
+.PHONY: demo demo-run
+demo:
+ifneq ($(CORPUS),$(WORDNET))
+	@test -f '$(CORPUS)' -a -r '$(CORPUS)' || \
+	    { echo 'make demo: CORPUS=$(CORPUS): no such file, or it cannot be read' >&2; exit 1; }
+endif
+	@$(SETUP) demo
+	@+$(again) demo-run
+
+demo-run: all $(filter $(WORDNET),$(CORPUS))
+	$(BIN)/rowhouse run -s 2 -w 2 -- $(BIN)/rowhouse-word2vec -input '$(CORPUS)' -output $(DEMO)/vectors \
+	    -epoch $(EPOCHS) $(W2V_FLAGS)
+	$(BIN)/rowhouse nearest $(DEMO)/vectors.vec $(WORDS)
+
+$(WORDNET): scripts/wordnet-text.sh
+	@scripts/wordnet-text.sh $@
+
+## quality: word similarity of the demo's vectors over three seeds, PAIRS="file file"
+.PHONY: quality
+quality: $(PROGRAMS) $(PLUGIN) $(WORDNET)
+	@BUILD=$(BUILD) W2V_FLAGS='$(W2V_FLAGS) -epoch $(EPOCHS)' tests/quality.sh $(WORDNET) $(PAIRS)
+
+# ---- tests ---------------------------------------------------------------------------------------------------
+
+run_tests = @BUILD=$(BUILD) SAN=$(SAN) tests/integration/run.sh
+
+## test: set up, build, and run every test
+.PHONY: test test-programs test-unit test-integration
+test:
+	@$(SETUP) test
+	@+$(again) all test-programs
+	$(run_tests) $(UNIT) $(CHECKS) $(SCRIPTS)
+
+test-programs: $(UNIT) $(CHECKS)
+
+## test-unit: the unit tests alone
+test-unit: $(UNIT)
+	$(run_tests) $(UNIT)
+
+## test-integration: whole programs and real processes alone
+test-integration: all $(CHECKS)
+	$(run_tests) $(CHECKS) $(SCRIPTS)
+
+# Programs and tests of a sanitizer's build directory, then all the tests.
+define sanitized
+@+$(again) BUILD=build/$(1) SAN=$(2) all test-programs
+@BUILD=build/$(1) SAN=$(2) tests/integration/run.sh $(patsubst $(BUILD)/%,build/$(1)/%,$(UNIT) $(CHECKS)) $(SCRIPTS)
+endef
+
+## asan: all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+## ubsan: all tests under UndefinedBehaviorSanitizer alone, with the fast kernels
+## tsan: all tests under ThreadSanitizer
+.PHONY: asan ubsan tsan
+asan:
+	$(call sanitized,asan,address)
+ubsan:
+	$(call sanitized,ubsan,undefined)
+tsan:
+	$(call sanitized,tsan,thread)
+
+## fuzz: libFuzzer on every decoder, FUZZ_SECONDS=10 each
+.PHONY: fuzz fuzz-run
+FUZZ_SECONDS := 10
+fuzz:
+	@command -v clang >/dev/null || { echo 'fuzz: clang is missing; scripts/setup.sh lint' >&2; exit 1; }
+	@+$(again) BUILD=build/fuzz SAN=fuzzer CC=clang fuzz-run
+
+fuzz-run: $(FUZZERS)
+	@set -e; for fuzzer in $^; do \
+	    name=$${fuzzer##*/}; corpus=$(BUILD)/corpus/$$name; mkdir -p $$corpus; \
+	    echo "  FUZZ  $$name, $(FUZZ_SECONDS) s"; \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/$$name- $$corpus $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null); \
+	done
+
+## bench: rows per second, pulled and pushed, per transport: medians of five
+## bench-quick: the same on smaller tables, in under two minutes
+.PHONY: bench bench-quick
+bench: all $(BENCH)
+	@RH_BIN=$(BIN) $(BENCH)
+bench-quick: all $(BENCH)
+	@RH_BIN=$(BIN) $(BENCH) --quick
+
+## lint: format, warnings as errors with gcc and clang, shellcheck, floors and doors, exported symbols
+## format: rewrite the C files as clang-format has them
+.PHONY: lint format
+lint:
+	@scripts/lint.sh
+format:
+	@clang-format -i $$(find common proto ps worker tests -name '*.[ch]')
+
+# ---- installing ----------------------------------------------------------------------------------------------
+
+define PC
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Name: rowhouse
+Description: Embedding tables sharded over servers that apply sparse optimizer updates
+Version: $(VERSION)
+Libs: -L$${libdir} -lrowhouse
+Libs.private: $(LIBS) -pthread
+Cflags: -I$${includedir}
+endef
+
+# Where the library looks for the plug-in, and where the programs do: one place, unless LIBDIR was set apart.
+PLUGINDIRS := $(sort $(LIBDIR)/rowhouse $(patsubst %/,%,$(dir $(BINDIR)))/lib/rowhouse)
+
+## install: into PREFIX (/usr/local), beneath DESTDIR; also BINDIR, LIBDIR, INCLUDEDIR
+.PHONY: install uninstall
+install: all
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(DOCDIR)'
+	install -m 755 $(PROGRAMS) '$(DESTDIR)$(BINDIR)'
+	install -m 644 $(LIB)/librowhouse.a $(LIB)/$(SO).$(VERSION) '$(DESTDIR)$(LIBDIR)'
+	ln -sf $(SO).$(VERSION) '$(DESTDIR)$(LIBDIR)/$(SO).$(SOVERSION)'
+	ln -sf $(SO).$(SOVERSION) '$(DESTDIR)$(LIBDIR)/$(SO)'
+	for dir in $(PLUGINDIRS); do install -D -m 644 -t '$(DESTDIR)'"$$dir" $(PLUGIN) || exit 1; done
+	install -m 644 worker/rowhouse.h '$(DESTDIR)$(INCLUDEDIR)'
+	install -m 644 LICENSE '$(DESTDIR)$(DOCDIR)'
+	$(file >$(OBJ)/rowhouse.pc,$(PC))
+	install -m 644 $(OBJ)/rowhouse.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+## uninstall: take away what install put there (same variables)
+uninstall:
+	rm -f $(foreach p,$(PROGRAMS),'$(DESTDIR)$(BINDIR)/$(notdir $p)') \
+	    $(foreach l,$(LIBRARIES),'$(DESTDIR)$(LIBDIR)/$(notdir $l)') '$(DESTDIR)$(INCLUDEDIR)/rowhouse.h' \
+	    '$(DESTDIR)$(LIBDIR)/pkgconfig/rowhouse.pc' '$(DESTDIR)$(DOCDIR)/LICENSE' \
+	    $(foreach d,$(PLUGINDIRS),'$(DESTDIR)$d/$(notdir $(PLUGIN))')
+	-@rmdir $(foreach d,$(DOCDIR) $(PLUGINDIRS),'$(DESTDIR)$d') 2>/dev/null || true
+
+## clean: remove build/ and all that is in it
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## \([a-z-]*\): \(.*\)/\1\t\2/p' Makefile | while IFS=$$(printf '\t') read -r goal text; do \
+	    printf '  %-17s %s\n' "$$goal" "$$text"; done

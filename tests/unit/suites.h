@@ -1,0 +1,14 @@
+/* suites.h - every unit suite, one line each: test_<name>.c defines Suite *<name>_suite(void). */
+#ifndef TESTS_UNIT_SUITES_H
+#define TESTS_UNIT_SUITES_H
+
+#include <check.h>
+
+#define UNIT_SUITES(X) \
+    X(status)
+
+#define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
+UNIT_SUITES(UNIT_SUITE_DECLARE)
+#undef UNIT_SUITE_DECLARE
+
+#endif
