@@ -5,7 +5,20 @@
 #include <check.h>
 
 #define UNIT_SUITES(X) \
-    X(status)
+    X(status)          \
+    X(err)             \
+    X(buf)             \
+    X(hash)            \
+    X(rng)             \
+    X(kern)            \
+    X(idset)           \
+    X(block)           \
+    X(log)             \
+    X(conf)            \
+    X(outfile)         \
+    X(vecfile)         \
+    X(vec_npy)         \
+    X(vec_w2v)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
 UNIT_SUITES(UNIT_SUITE_DECLARE)

@@ -1,0 +1,83 @@
+/* kern.c - see kern.h. The loops are written so that the compiler turns them into vector code of
+ * whatever width it has; the twins behind them say the same in the plainest way. */
+#include "common/kern.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+KERN_CLONES
+float kern_dot(size_t n, const float *restrict a, const float *restrict b) {
+    float lane[KERN_LANES] = {0};
+    size_t whole = n - n % KERN_LANES;
+    for (size_t i = 0; i < whole; i += KERN_LANES)
+        for (size_t l = 0; l < KERN_LANES; l++)
+            lane[l] += a[i + l] * b[i + l];
+    for (size_t i = whole; i < n; i++)
+        lane[i - whole] += a[i] * b[i];
+    for (size_t half = KERN_LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+KERN_CLONES
+void kern_axpy(size_t n, float a, const float *restrict x, float *restrict y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
+KERN_CLONES
+void kern_add(size_t n, const float *restrict x, float *restrict y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+KERN_CLONES
+void kern_scale(size_t n, float a, float *restrict y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] *= a;
+}
+
+/* By the bits of the exponent: comparing floats would keep the loop from becoming vector code. */
+KERN_CLONES
+bool kern_all_finite(size_t n, const float *x) {
+    uint32_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        found |= (bits & 0x7F800000) == 0x7F800000;
+    }
+    return !found;
+}
+
+/* ---- the naive twins ---- */
+
+float kern_dot_naive(size_t n, const float *a, const float *b) {
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+void kern_axpy_naive(size_t n, float a, const float *x, float *y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = y[i] + a * x[i];
+}
+
+void kern_add_naive(size_t n, const float *x, float *y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = y[i] + x[i];
+}
+
+void kern_scale_naive(size_t n, float a, float *y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = y[i] * a;
+}
+
+bool kern_all_finite_naive(size_t n, const float *x) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}

@@ -1,0 +1,146 @@
+/* test_kern.c - each kernel against its naive twin: the same bits where the order of additions is
+ * the same, close where it is not. Sizes and addresses of all remainders. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/kern.h"
+#include "common/rng.h"
+#include "tests/support/seed.h"
+#include "tests/unit/suites.h"
+
+enum { N_MAX = 300, OFFSETS = 5 };
+
+/* Memory of exactly n floats at an odd offset, so that sanitizers see a step beyond. */
+struct array {
+    float *all, *p;
+};
+
+static struct array array_of(struct rng *g, size_t n, size_t offset) {
+    struct array a;
+    a.all = malloc((n + offset) * sizeof(float) + 1);
+    a.p = a.all + offset;
+    for (size_t i = 0; i < n; i++)
+        a.p[i] = (rng_f32(g) - 0.5f) * 8;
+    return a;
+}
+
+static struct array copy_of(const struct array *a, size_t n, size_t offset) {
+    struct array b;
+    b.all = malloc((n + offset) * sizeof(float) + 1);
+    b.p = b.all + offset;
+    memcpy(b.p, a->p, n * sizeof(float));
+    return b;
+}
+
+/* Lane by lane, as kern.h words it. */
+static float dot_by_lanes(size_t n, const float *a, const float *b) {
+    float lane[KERN_LANES];
+    for (size_t l = 0; l < KERN_LANES; l++) {
+        lane[l] = 0;
+        for (size_t i = l; i < n; i += KERN_LANES)
+            lane[l] += a[i] * b[i];
+    }
+    for (size_t half = 8; half >= 1; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+START_TEST(dot_adds_in_its_lanes_to_the_bit) {
+    struct rng g;
+    rng_init(&g, test_seed("kern_dot"), 0);
+    for (size_t n = 0; n < N_MAX; n++) {
+        struct array a = array_of(&g, n, n % OFFSETS), b = array_of(&g, n, n / 7 % OFFSETS);
+        float got = kern_dot(n, a.p, b.p), want = dot_by_lanes(n, a.p, b.p);
+        ck_assert_msg(memcmp(&got, &want, sizeof got) == 0, "n %zu: %a, not %a", n, (double)got,
+                      (double)want);
+        float size = 0;
+        for (size_t i = 0; i < n; i++)
+            size += fabsf(a.p[i] * b.p[i]);
+        float naive = kern_dot_naive(n, a.p, b.p);
+        ck_assert_msg(fabsf(got - naive) <= 1e-5f * size, "n %zu: %g, naive %g", n, (double)got,
+                      (double)naive);
+        free(a.all);
+        free(b.all);
+    }
+}
+END_TEST
+
+START_TEST(axpy_add_and_scale_have_the_bits_of_their_twins) {
+    struct rng g;
+    rng_init(&g, test_seed("kern_axpy"), 0);
+    for (size_t n = 0; n < N_MAX; n++) {
+        const size_t offset = n % OFFSETS;
+        const float by = (rng_f32(&g) - 0.5f) * 3;
+        struct array x = array_of(&g, n, n / 7 % OFFSETS), y = array_of(&g, n, offset);
+        struct array z = copy_of(&y, n, offset);
+        kern_axpy(n, by, x.p, y.p);
+        kern_axpy_naive(n, by, x.p, z.p);
+        ck_assert_mem_eq(y.p, z.p, n * sizeof(float));
+        kern_add(n, x.p, y.p);
+        kern_add_naive(n, x.p, z.p);
+        ck_assert_mem_eq(y.p, z.p, n * sizeof(float));
+        kern_scale(n, by, y.p);
+        kern_scale_naive(n, by, z.p);
+        ck_assert_mem_eq(y.p, z.p, n * sizeof(float));
+        free(x.all);
+        free(y.all);
+        free(z.all);
+    }
+}
+END_TEST
+
+/* A multiplication and an addition in one rounding would give 2^-46 here. */
+START_TEST(nothing_is_fused) {
+    const float x = 1 + 0x1p-23f, product = x * x;
+    float a[64], y[64];
+    for (int i = 0; i < 64; i++) {
+        a[i] = x;
+        y[i] = -product;
+    }
+    kern_axpy(64, x, a, y);
+    for (int i = 0; i < 64; i++)
+        ck_assert(y[i] == 0);
+}
+END_TEST
+
+START_TEST(one_bad_value_anywhere_is_found) {
+    const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+    struct rng g;
+    rng_init(&g, test_seed("kern_all_finite"), 0);
+    for (size_t n = 0; n < 80; n++) {
+        struct array x = array_of(&g, n, n % OFFSETS);
+        ck_assert(kern_all_finite(n, x.p));
+        ck_assert(kern_all_finite_naive(n, x.p));
+        for (size_t at = 0; at < n; at++) {
+            float kept = x.p[at];
+            x.p[at] = bad[at % 4];
+            ck_assert_msg(!kern_all_finite(n, x.p), "n %zu at %zu", n, at);
+            ck_assert(!kern_all_finite_naive(n, x.p));
+            x.p[at] = kept;
+        }
+        free(x.all);
+    }
+}
+END_TEST
+
+START_TEST(the_largest_and_the_smallest_floats_are_finite) {
+    const float x[] = {0x1.FFFFFEp+127f, -0x1.FFFFFEp+127f, 0x1p-149f, -0.0f, 0};
+    ck_assert(kern_all_finite(5, x));
+    ck_assert(kern_all_finite_naive(5, x));
+}
+END_TEST
+
+Suite *kern_suite(void) {
+    Suite *s = suite_create("kern");
+    TCase *t = tcase_create("kern");
+    tcase_add_test(t, dot_adds_in_its_lanes_to_the_bit);
+    tcase_add_test(t, axpy_add_and_scale_have_the_bits_of_their_twins);
+    tcase_add_test(t, nothing_is_fused);
+    tcase_add_test(t, one_bad_value_anywhere_is_found);
+    tcase_add_test(t, the_largest_and_the_smallest_floats_are_finite);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -1,0 +1,281 @@
+/* test_vec_npy.c - .npy as numpy writes it, and its traps. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/vecfile.h"
+#include "tests/support/scratch.h"
+#include "tests/unit/suites.h"
+
+static struct vec_reader *r;
+
+static void teardown(void) {
+    vec_close(&r);
+    scratch_leave();
+}
+
+/* [[1, 2, 3], [-0.5, 0.25, 0.001]] as float32 */
+static const float rows[2][3] = {{1, 2, 3}, {-0.5f, 0.25f, 0.001f}};
+#define DATA                                                                                       \
+    "\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40\x00\x00\x00\xbf\x00\x00\x80\x3e\x6f\x12\x83" \
+    "\x3a"
+enum { DATA_LEN = sizeof rows };
+
+/* A file of this version with this header and these data; the status of opening it. */
+static rh_status open_with(int version, const char *header, size_t data_len) {
+    static char bytes[30000];
+    size_t len = strlen(header), at = version == 1 ? 10 : 12;
+    memset(bytes, 0, sizeof bytes);
+    memcpy(bytes, "\x93NUMPY", 6);
+    bytes[6] = (char)version;
+    bytes[8] = (char)(len & 0xFF);
+    bytes[9] = (char)(len >> 8);
+    memcpy(bytes + at, header, len);
+    memcpy(bytes + at + len, DATA, DATA_LEN);
+    scratch_file("x.npy", bytes, at + len + data_len);
+    vec_close(&r);
+    return vec_open("x.npy", VEC_AUTO, &r);
+}
+
+#define DICT(descr, fortran, shape) \
+    "{'descr': " descr ", 'fortran_order': " fortran ", 'shape': " shape ", }\n"
+#define GOOD DICT("'<f4'", "False", "(2, 3)")
+
+static void expect_rows(void) {
+    float got[3];
+    const char *word = NULL;
+    ck_assert_uint_eq(vec_rows(r), 2);
+    ck_assert_uint_eq(vec_dim(r), 3);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(vec_next(r, &word, got), RH_OK);
+        ck_assert_mem_eq(got, rows[i], sizeof got);
+        ck_assert_str_eq(word, "");
+    }
+    ck_assert_int_eq(vec_next(r, &word, got), RH_ENOTFOUND);
+}
+
+/* Bytes of numpy 1.24's save(). */
+static const char numpys[] =
+    "\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"
+    "                                                          \n" DATA;
+
+START_TEST(what_numpy_writes_is_read) {
+    scratch_file("x.npy", numpys, sizeof numpys - 1);
+    ck_assert_int_eq(vec_open("x.npy", VEC_AUTO, &r), RH_OK);
+    expect_rows();
+}
+END_TEST
+
+START_TEST(what_is_written_are_numpys_bytes) {
+    struct vec_writer *w;
+    ck_assert_int_eq(vec_create("x.npy", VEC_AUTO, 2, 3, &w), RH_OK);
+    ck_assert_int_eq(vec_put(w, NULL, rows[0]), RH_OK);
+    ck_assert_int_eq(vec_put(w, "ignored", rows[1]), RH_OK);
+    ck_assert_int_eq(vec_commit(&w), RH_OK);
+    size_t len;
+    char *bytes = scratch_read("x.npy", &len);
+    ck_assert_uint_eq(len, sizeof numpys - 1);
+    ck_assert_mem_eq(bytes, numpys, len);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(a_header_of_the_largest_counts_is_aligned) {
+    struct vec_writer *w;
+    ck_assert_int_eq(vec_create("x.npy", VEC_AUTO, UINT64_MAX, VEC_DIM_MAX, &w), RH_OK);
+    vec_abandon(&w);
+    ck_assert_int_eq(vec_create("x.npy", VEC_AUTO, 0, VEC_DIM_MAX, &w), RH_OK);
+    ck_assert_int_eq(vec_commit(&w), RH_OK);
+    size_t len;
+    free(scratch_read("x.npy", &len));
+    ck_assert_uint_eq(len % 64, 0);
+}
+END_TEST
+
+START_TEST(all_three_versions_are_read) {
+    for (int version = 1; version <= 3; version++) {
+        ck_assert_int_eq(open_with(version, GOOD, DATA_LEN), RH_OK);
+        expect_rows();
+    }
+    ck_assert_int_eq(open_with(4, GOOD, DATA_LEN), RH_EINVAL);
+    ck_assert_str_eq(err_text(), "x.npy is of .npy version 4.0; 1.0, 2.0 and 3.0 are read");
+    ck_assert_int_eq(open_with(0, GOOD, DATA_LEN), RH_EINVAL);
+}
+END_TEST
+
+START_TEST(data_begin_where_the_header_says_not_at_128) {
+    ck_assert_int_eq(open_with(1, "{'descr':'<f4','fortran_order':False,'shape':(2,3)}", DATA_LEN),
+                     RH_OK);
+    expect_rows();
+}
+END_TEST
+
+START_TEST(keys_may_come_in_any_order_and_quotes) {
+    ck_assert_int_eq(
+        open_with(1, "{\"shape\": (2, 3), \"fortran_order\": False, \"descr\": \"<f4\"}\n",
+                  DATA_LEN),
+        RH_OK);
+    expect_rows();
+    ck_assert_int_eq(open_with(1, DICT("'<f4'", "False", "(2L, 3L)"), DATA_LEN), RH_OK);
+    expect_rows();
+}
+END_TEST
+
+START_TEST(files_of_another_kind_are_refused_in_clear_words) {
+    static const struct {
+        const char *header, *error;
+    } cases[] = {
+        {DICT("'>f4'", "False", "(2, 3)"), "holds >f4, only little-endian float32"},
+        {DICT("'<f8'", "False", "(2, 3)"), "holds <f8, only little-endian float32"},
+        {DICT("'<f2'", "False", "(2, 3)"), "save it with astype('<f4')"},
+        {DICT("'<i8'", "False", "(2, 3)"), "holds <i8, only"},
+        {DICT("'|O'", "False", "(2, 3)"), "holds pickled Python objects"},
+        {DICT("[('a', '<f4')]", "False", "(2, 3)"), "holds records"},
+        {DICT("'<f4'", "True", "(2, 3)"), "is in Fortran order"},
+        {DICT("'<f4'", "False", "(6,)"), "has shape (6,); a table has two dimensions"},
+        {DICT("'<f4'", "False", "()"), "has shape (); a table has two dimensions"},
+        {DICT("'<f4'", "False", "(2, 3, 1)"), "has shape (2, 3, 1); a table has two dimensions"},
+        {DICT("'<f4'", "False", "(6, 0)"), "has shape (6, 0); rows of 1 to 65536 numbers"},
+        {DICT("'<f4'", "False", "(0, 65537)"), "has shape (0, 65537); rows of 1 to 65536 numbers"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_int_eq(open_with(1, cases[i].header, DATA_LEN), RH_EINVAL);
+        ck_assert_msg(strstr(err_text(), cases[i].error) != NULL, "%s: %s", cases[i].header,
+                      err_text());
+        ck_assert(strncmp(err_text(), "x.npy ", 6) == 0);
+        ck_assert_ptr_null(r);
+    }
+}
+END_TEST
+
+START_TEST(a_header_that_is_no_dict_of_the_three_keys_is_refused) {
+    static const char *const headers[] = {
+        "",
+        "x",
+        "{",
+        "{}",
+        "{'descr': '<f4'",
+        "{'descr': '<f4', 'fortran_order': False}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), 'more': 1}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), 'shape': (2, 3)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)} x",
+        "{'descr': '<f4', 'fortran_order': False 'shape': (2, 3)}",
+        "{'descr' '<f4', 'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': <f4, 'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': '<f4, 'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': '\\x3cf4', 'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': '<f4', 'fortran_order': 0, 'shape': (2, 3)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2 3)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': 6}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 3)}",
+        "{'descr': __import__('os').abort(), 'fortran_order': False, 'shape': (2, 3)}",
+    };
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+        ck_assert_msg(open_with(1, headers[i], DATA_LEN) == RH_ECORRUPT, "%s: %s", headers[i],
+                      err_text());
+    ck_assert_int_eq(open_with(1, "{'descr': <f4}", DATA_LEN), RH_ECORRUPT);
+    ck_assert_str_eq(err_text(), "x.npy byte 20: the header should have a type such as '<f4' here");
+}
+END_TEST
+
+START_TEST(a_header_may_have_10000_bytes_and_no_more) {
+    char header[10002];
+    memset(header, ' ', sizeof header);
+    memcpy(header, GOOD, sizeof GOOD - 1);
+    header[10000] = '\0';
+    ck_assert_int_eq(open_with(2, header, DATA_LEN), RH_OK);
+    expect_rows();
+    header[10000] = ' ';
+    header[10001] = '\0';
+    ck_assert_int_eq(open_with(2, header, DATA_LEN), RH_ECORRUPT);
+    ck_assert_str_eq(err_text(), "x.npy byte 8: the header has 10001 bytes; the limit is 10000");
+}
+END_TEST
+
+START_TEST(the_file_has_just_the_bytes_of_its_shape) {
+    ck_assert_int_eq(open_with(1, GOOD, DATA_LEN - 1), RH_ECORRUPT);
+    char want[128];
+    snprintf(
+        want, sizeof want,
+        "x.npy has %zu bytes, which is not its header of %zu and a float32 array of shape (2, 3)",
+        10 + strlen(GOOD) + DATA_LEN - 1, 10 + strlen(GOOD));
+    ck_assert_str_eq(err_text(), want);
+    ck_assert_int_eq(open_with(1, GOOD, DATA_LEN + 1), RH_ECORRUPT);
+    ck_assert_int_eq(open_with(1, DICT("'<f4'", "False", "(1000000000000, 3)"), DATA_LEN),
+                     RH_ECORRUPT);
+    /* 2^63 * 2 * 4 wraps to 0, were it not checked */
+    ck_assert_int_eq(open_with(1, DICT("'<f4'", "False", "(9223372036854775808, 2)"), 0),
+                     RH_ECORRUPT);
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_is_refused) {
+    for (size_t len = 0; len < sizeof numpys - 1; len++) {
+        scratch_file("x.npy", numpys, len);
+        ck_assert_msg(vec_open("x.npy", VEC_NPY, &r) == RH_ECORRUPT, "%zu bytes", len);
+    }
+}
+END_TEST
+
+START_TEST(any_flipped_bit_of_the_header_is_refused_or_harmless) {
+    char copy[sizeof numpys];
+    float got[3];
+    for (size_t at = 0; at < 128; at++) {
+        for (int bit = 0; bit < 8; bit++) {
+            memcpy(copy, numpys, sizeof copy);
+            copy[at] ^= (char)(1 << bit);
+            scratch_file("x.npy", copy, sizeof copy - 1);
+            if (vec_open("x.npy", VEC_NPY, &r) != RH_OK)
+                continue;
+            while (vec_next(r, NULL, got) == RH_OK)
+                ck_assert_uint_eq(vec_dim(r), 3);
+            vec_close(&r);
+        }
+    }
+}
+END_TEST
+
+START_TEST(nan_and_infinity_are_refused_by_place) {
+    char copy[sizeof numpys];
+    float got[3];
+    memcpy(copy, numpys, sizeof copy);
+    memcpy(copy + 128 + 16, "\x00\x00\xc0\x7f", 4);
+    scratch_file("x.npy", copy, sizeof copy - 1);
+    ck_assert_int_eq(vec_open("x.npy", VEC_AUTO, &r), RH_OK);
+    ck_assert_int_eq(vec_next(r, NULL, got), RH_OK);
+    ck_assert_int_eq(vec_next(r, NULL, got), RH_ECORRUPT);
+    ck_assert_str_eq(err_text(), "x.npy byte 144: number 1 of row 1 is NaN");
+    vec_close(&r);
+    memcpy(copy + 128, "\x00\x00\x80\xff", 4);
+    scratch_file("x.npy", copy, sizeof copy - 1);
+    ck_assert_int_eq(vec_open("x.npy", VEC_AUTO, &r), RH_OK);
+    ck_assert_int_eq(vec_next(r, NULL, got), RH_ECORRUPT);
+    ck_assert_str_eq(err_text(), "x.npy byte 128: number 0 of row 0 is infinite");
+}
+END_TEST
+
+Suite *vec_npy_suite(void) {
+    Suite *s = suite_create("vec_npy");
+    TCase *t = tcase_create("npy");
+    tcase_add_checked_fixture(t, scratch_enter, teardown);
+    tcase_add_test(t, what_numpy_writes_is_read);
+    tcase_add_test(t, what_is_written_are_numpys_bytes);
+    tcase_add_test(t, a_header_of_the_largest_counts_is_aligned);
+    tcase_add_test(t, all_three_versions_are_read);
+    tcase_add_test(t, data_begin_where_the_header_says_not_at_128);
+    tcase_add_test(t, keys_may_come_in_any_order_and_quotes);
+    tcase_add_test(t, files_of_another_kind_are_refused_in_clear_words);
+    tcase_add_test(t, a_header_that_is_no_dict_of_the_three_keys_is_refused);
+    tcase_add_test(t, a_header_may_have_10000_bytes_and_no_more);
+    tcase_add_test(t, the_file_has_just_the_bytes_of_its_shape);
+    tcase_add_test(t, a_file_cut_anywhere_is_refused);
+    tcase_add_test(t, any_flipped_bit_of_the_header_is_refused_or_harmless);
+    tcase_add_test(t, nan_and_infinity_are_refused_by_place);
+    suite_add_tcase(s, t);
+    return s;
+}
