@@ -18,7 +18,14 @@
     X(outfile)         \
     X(vecfile)         \
     X(vec_npy)         \
-    X(vec_w2v)
+    X(vec_w2v)         \
+    X(place)           \
+    X(spec)            \
+    X(frame)           \
+    X(wire)            \
+    X(msg)             \
+    X(protocol)        \
+    X(hostile)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
 UNIT_SUITES(UNIT_SUITE_DECLARE)

@@ -1,0 +1,134 @@
+/* msg.h - the bodies of PROTOCOL.md, one put and one get per message, and frames made of them. A
+ * put writes into a buf, a get reads from an rd; both are sticky, so callers ask once: rd_done()
+ * after the last get. No I/O, no state. */
+#ifndef PROTO_MSG_H
+#define PROTO_MSG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "proto/frame.h"
+#include "proto/spec.h"
+#include "proto/wire.h"
+
+struct msg_hello {
+    uint32_t shard, shards;
+    uint8_t mode; /* rh_mode's numbers: 1 async, 2 ssp, 3 bsp */
+    uint32_t staleness, world, clock_floor;
+};
+void msg_put_hello(struct buf *b, const struct msg_hello *m);
+void msg_get_hello(struct rd *r, struct msg_hello *m);
+
+struct msg_welcome {
+    uint32_t shard, shards, world, clock, mode, credit_bytes;
+};
+void msg_put_welcome(struct buf *b, const struct msg_welcome *m);
+void msg_get_welcome(struct rd *r, struct msg_welcome *m);
+
+struct msg_open {
+    uint32_t table; /* 0: the lead is asked to give a number */
+    bool find;      /* only if it exists: spec is not sent */
+    char name[WIRE_NAME_MAX + 1];
+    struct spec spec;
+};
+void msg_put_open(struct buf *b, const struct msg_open *m);
+void msg_get_open(struct rd *r, struct msg_open *m);
+
+struct msg_opened {
+    uint32_t table, frozen;
+    uint64_t pushes, steps;
+    struct spec spec;
+};
+void msg_put_opened(struct buf *b, const struct msg_opened *m);
+void msg_get_opened(struct rd *r, struct msg_opened *m);
+
+struct msg_freeze {
+    uint32_t table;
+    uint64_t first, count, until_clock;
+};
+void msg_put_freeze(struct buf *b, const struct msg_freeze *m);
+void msg_get_freeze(struct rd *r, struct msg_freeze *m);
+
+/* One per table in the body of TICK and BYE; head.sections counts them. */
+struct msg_tick {
+    uint32_t table, pushed;
+    double lr;
+    uint64_t pushes;
+};
+enum { MSG_TICK_BYTES = 24 };
+void msg_put_tick(struct buf *b, const struct msg_tick *m);
+void msg_get_tick(struct rd *r, struct msg_tick *m);
+
+struct msg_alive {
+    uint32_t waiting_for, waiting_clock;
+    uint64_t taken;
+};
+void msg_put_alive(struct buf *b, const struct msg_alive *m);
+void msg_get_alive(struct rd *r, struct msg_alive *m);
+
+struct msg_shard_facts {
+    uint32_t shard, shards, mode, world;
+    uint64_t uptime_ms, closed, pulls, pulled_rows, pushes, pushed_rows, repeats, parked, refused,
+        bad_frames;
+    uint32_t tables, members;
+};
+struct msg_member_facts {
+    uint32_t rank, incarnation, clock, state; /* 1 here, 2 gone */
+    uint64_t silent_ms;
+};
+void msg_put_shard_facts(struct buf *b, const struct msg_shard_facts *m);
+void msg_get_shard_facts(struct rd *r, struct msg_shard_facts *m);
+void msg_put_member_facts(struct buf *b, const struct msg_member_facts *m);
+void msg_get_member_facts(struct rd *r, struct msg_member_facts *m);
+
+struct msg_table_facts {
+    uint32_t table, frozen;
+    char name[WIRE_NAME_MAX + 1];
+    struct spec spec;
+    uint64_t steps, touched, memory_bytes;
+};
+void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m);
+void msg_get_table_facts(struct rd *r, struct msg_table_facts *m);
+
+/* ---- sections of PULL, PUSH, WRITE and ROWS ---- */
+
+struct msg_section {
+    uint32_t table, count;
+    double lr;           /* PUSH; else 0 */
+    uint64_t pushes;     /* PUSH; else 0 */
+    const uint8_t *ids;  /* a view: count u64, at any address. NULL in ROWS */
+    const uint8_t *rows; /* a view: count * dim f32, at any address. NULL in PULL */
+};
+
+/* Bytes of a section of that kind, padding included. Cannot overflow within the limits of wire.h
+ * (asserted). */
+size_t msg_section_bytes(enum wire_kind kind, uint32_t count, uint32_t dim);
+
+/* Writes the section's head, and leaves room: *ids and *rows are where they go (8- and 4-aligned if
+ * the frame's memory is), NULL where the kind has none or where it does not fit (b->bad). Either
+ * pointer may be NULL. Padding is zeroed. */
+void msg_put_section(struct buf *b, enum wire_kind kind, const struct msg_section *s, uint32_t dim,
+                     uint8_t **ids, uint8_t **rows);
+
+/* The head and the ids; then, for kinds with rows, the rows, once the caller knows the table's dim.
+ * When r is bad the section is all zeros. count is at most WIRE_IDS_MAX; that sections add up to at
+ * most WIRE_ROWS_MAX of rows, or of a pull's answer, is for the caller to see to. */
+void msg_get_section(struct rd *r, enum wire_kind kind, struct msg_section *s);
+void msg_get_rows(struct rd *r, struct msg_section *s, uint32_t dim);
+
+/* The digest of an op's (table, ids), section by section: start with 0, feed each. */
+uint64_t msg_digest(uint64_t digest, uint32_t table, uint32_t count, const uint8_t *ids);
+
+/* ---- frames ---- */
+
+/* A sealed frame of h and a finished body (may be NULL: empty). NULL if body is bad or memory is
+ * out. */
+struct frame *msg_frame(struct frame_pool *pool, struct head *h, const struct buf *body);
+
+/* REFUSE with a text, answering request h; server_inc is taken from h too, so the caller puts its
+ * own there. A text beyond WIRE_STR_MAX is cut. s is not RH_OK. */
+struct frame *msg_refuse(struct frame_pool *pool, const struct head *h, rh_status s,
+                         const char *text);
+
+#endif

@@ -1,0 +1,152 @@
+/* any_msg.c - see any_msg.h. */
+#include "tests/support/any_msg.h"
+
+#include <math.h>
+
+void any_name(struct rng *g, char out[WIRE_NAME_MAX + 1]) {
+    static const char letters[] = "abcXYZ019_.-";
+    uint32_t n = 1 + rng_below(g, WIRE_NAME_MAX);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = letters[rng_below(g, sizeof letters - 1)];
+    out[n] = 0;
+}
+
+double any_real(struct rng *g) {
+    if (rng_below(g, 4) == 0)
+        return 0;
+    double sign = rng_below(g, 2) ? 1 : -1;
+    return sign * ldexp(1 + rng_unit_open(rng_u64(g)), (int)rng_below(g, 200) - 100);
+}
+
+struct spec any_spec(struct rng *g) {
+    struct spec s = {
+        .kind = SPEC_DENSE,
+        .dim = 1 + rng_below(g, WIRE_DIM_MAX),
+        .rows = 1 + (rng_u64(g) >> (64 - SPEC_ROWS_BITS)),
+        .seed = rng_u64(g),
+        .init = SPEC_ZEROS + rng_below(g, SPEC_INITS_END - SPEC_ZEROS),
+        .opt = SPEC_SGD + rng_below(g, SPEC_OPTS_END - SPEC_SGD),
+        .lr = fabs(any_real(g)),
+        .reduce = rng_below(g, 2),
+        .frozen = rng_below(g, 2),
+    };
+    if (s.init != SPEC_ZEROS)
+        s.init_arg[0] = any_real(g);
+    if (s.init == SPEC_UNIFORM)
+        s.init_arg[1] = s.init_arg[0] + fabs(any_real(g));
+    if (s.init == SPEC_NORMAL)
+        s.init_arg[1] = fabs(any_real(g));
+    if (s.opt == SPEC_SPARSE_ADAM) {
+        s.opt_arg[0] = rng_unit_open(rng_u64(g));
+        s.opt_arg[1] = rng_unit_open(rng_u64(g));
+        s.opt_arg[2] = rng_unit_open(rng_u64(g));
+    }
+    return s;
+}
+
+struct msg_hello any_hello(struct rng *g) {
+    return (struct msg_hello){
+        .shard = rng_u32(g),
+        .shards = rng_u32(g),
+        .mode = (uint8_t)(1 + rng_below(g, 3)),
+        .staleness = rng_u32(g),
+        .world = rng_u32(g),
+        .clock_floor = rng_u32(g),
+    };
+}
+
+struct msg_welcome any_welcome(struct rng *g) {
+    return (struct msg_welcome){
+        .shard = rng_u32(g),
+        .shards = rng_u32(g),
+        .world = rng_u32(g),
+        .clock = rng_u32(g),
+        .mode = rng_below(g, 4),
+        .credit_bytes = rng_u32(g),
+    };
+}
+
+struct msg_open any_open(struct rng *g) {
+    struct msg_open m = {.table = rng_u32(g), .find = rng_below(g, 2)};
+    any_name(g, m.name);
+    if (!m.find)
+        m.spec = any_spec(g);
+    return m;
+}
+
+struct msg_opened any_opened(struct rng *g) {
+    return (struct msg_opened){
+        .table = rng_u32(g),
+        .frozen = rng_below(g, 2),
+        .pushes = rng_u64(g),
+        .steps = rng_u64(g),
+        .spec = any_spec(g),
+    };
+}
+
+struct msg_freeze any_freeze(struct rng *g) {
+    return (struct msg_freeze){
+        .table = rng_u32(g),
+        .first = rng_u64(g),
+        .count = rng_u64(g),
+        .until_clock = rng_u64(g),
+    };
+}
+
+struct msg_tick any_tick(struct rng *g) {
+    return (struct msg_tick){
+        .table = rng_u32(g),
+        .pushed = rng_below(g, 2),
+        .lr = any_real(g),
+        .pushes = rng_u64(g),
+    };
+}
+
+struct msg_alive any_alive(struct rng *g) {
+    return (struct msg_alive){
+        .waiting_for = rng_u32(g), .waiting_clock = rng_u32(g), .taken = rng_u64(g)};
+}
+
+struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members) {
+    return (struct msg_shard_facts){
+        .shard = rng_u32(g),
+        .shards = rng_u32(g),
+        .mode = rng_below(g, 4),
+        .world = rng_u32(g),
+        .uptime_ms = rng_u64(g),
+        .closed = rng_u64(g),
+        .pulls = rng_u64(g),
+        .pulled_rows = rng_u64(g),
+        .pushes = rng_u64(g),
+        .pushed_rows = rng_u64(g),
+        .repeats = rng_u64(g),
+        .parked = rng_u64(g),
+        .refused = rng_u64(g),
+        .bad_frames = rng_u64(g),
+        .tables = rng_u32(g),
+        .members = members,
+    };
+}
+
+struct msg_member_facts any_member_facts(struct rng *g) {
+    return (struct msg_member_facts){
+        .rank = rng_u32(g),
+        .incarnation = rng_u32(g),
+        .clock = rng_u32(g),
+        .state = 1 + rng_below(g, 2),
+        .silent_ms = rng_u64(g),
+    };
+}
+
+struct msg_table_facts any_table_facts(struct rng *g) {
+    struct msg_table_facts m = {
+        .table = rng_u32(g),
+        .frozen = rng_below(g, 2),
+        .spec = any_spec(g),
+        .steps = rng_u64(g),
+        .touched = rng_u64(g),
+        .memory_bytes = rng_u64(g),
+    };
+    any_name(g, m.name);
+    return m;
+}

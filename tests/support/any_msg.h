@@ -1,0 +1,23 @@
+/* any_msg.h - the structs of proto/msg.h with random contents that the protocol allows. */
+#ifndef TESTS_SUPPORT_ANY_MSG_H
+#define TESTS_SUPPORT_ANY_MSG_H
+
+#include "common/rng.h"
+#include "proto/msg.h"
+
+void any_name(struct rng *g, char out[WIRE_NAME_MAX + 1]);
+double any_real(struct rng *g); /* finite, of any sign, 0 among them */
+
+struct spec any_spec(struct rng *g); /* passes spec_check */
+struct msg_hello any_hello(struct rng *g);
+struct msg_welcome any_welcome(struct rng *g);
+struct msg_open any_open(struct rng *g);
+struct msg_opened any_opened(struct rng *g);
+struct msg_freeze any_freeze(struct rng *g);
+struct msg_tick any_tick(struct rng *g);
+struct msg_alive any_alive(struct rng *g);
+struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members);
+struct msg_member_facts any_member_facts(struct rng *g);
+struct msg_table_facts any_table_facts(struct rng *g);
+
+#endif
