@@ -19,13 +19,21 @@
     X(vecfile)         \
     X(vec_npy)         \
     X(vec_w2v)         \
+    X(index)           \
+    X(store)           \
+    X(init)            \
+    X(opt)             \
+    X(table)           \
     X(place)           \
     X(spec)            \
     X(frame)           \
     X(wire)            \
     X(msg)             \
     X(protocol)        \
-    X(hostile)
+    X(hostile)         \
+    X(session)         \
+    X(fold)            \
+    X(shard)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
 UNIT_SUITES(UNIT_SUITE_DECLARE)

@@ -1,0 +1,97 @@
+/* facts.c - what a shard tells of itself and its tables. Changes nothing. */
+#include <string.h>
+
+#include "common/err.h"
+#include "ps/shard_inner.h"
+
+enum { FACTS_MAX = 1 << 20 };
+
+static void put_shard(const struct shard *s, struct buf *b) {
+    uint64_t parked = 0;
+    uint32_t members = 0;
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        members += s->sessions[i] != NULL;
+        parked += s->sessions[i] != NULL ? s->sessions[i]->pulls.n : 0;
+    }
+    msg_put_shard_facts(b, &(struct msg_shard_facts){
+                               .shard = s->cfg.shard,
+                               .shards = s->cfg.shards,
+                               .mode = s->mode,
+                               .world = s->world,
+                               .uptime_ms = (uint64_t)(s->now_ms - s->born_ms),
+                               .closed = s->closed,
+                               .pulls = s->pulls,
+                               .pulled_rows = s->pulled_rows,
+                               .pushes = s->pushes,
+                               .pushed_rows = s->pushed_rows,
+                               .repeats = s->repeats,
+                               .parked = parked,
+                               .refused = s->refused,
+                               .bad_frames = s->bad_frames,
+                               .tables = s->n_tables,
+                               .members = members,
+                           });
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        const struct session *w = s->sessions[i];
+        if (w == NULL)
+            continue;
+        msg_put_member_facts(b, &(struct msg_member_facts){
+                                    .rank = w->rank,
+                                    .incarnation = w->inc,
+                                    .clock = (uint32_t)w->ended,
+                                    .state = w->state,
+                                    .silent_ms = (uint64_t)(s->now_ms - w->heard_ms),
+                                });
+    }
+    buf_put_u32(b, s->cfg.pid);
+    buf_put_u32(b, 0);
+}
+
+static void put_table(const struct shard *s, const struct table *t, struct buf *b) {
+    struct msg_table_facts m = {
+        .table = t->number,
+        .frozen = t->frozen_until != 0 && table_is_frozen(t, s->closed),
+        .spec = t->spec,
+        .steps = s->steps[t->number - 1],
+        .touched = t->store.n_touched,
+        .memory_bytes = store_memory_bytes(&t->store),
+    };
+    memcpy(m.name, t->name, sizeof m.name);
+    msg_put_table_facts(b, &m);
+}
+
+static rh_status put_tables(const struct shard *s, uint32_t what, struct buf *b) {
+    if (what != 1) {
+        const struct table *t = shard_table(s, what - 1);
+        if (t == NULL)
+            return err_set(RH_ENOTFOUND, "there is no table number %u", what - 1);
+        buf_put_u32(b, 1);
+        put_table(s, t, b);
+        return RH_OK;
+    }
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_tables; i++)
+        n += s->tables[i] != NULL;
+    buf_put_u32(b, n);
+    for (uint32_t i = 0; i < s->n_tables; i++)
+        if (s->tables[i] != NULL)
+            put_table(s, s->tables[i], b);
+    return RH_OK;
+}
+
+void facts_answer(struct shard *s, uint32_t peer, const struct head *h, uint32_t what) {
+    struct buf b;
+    buf_init(&b, FACTS_MAX);
+    rh_status st = RH_OK;
+    if (what == 0)
+        put_shard(s, &b);
+    else
+        st = put_tables(s, what, &b);
+    if (st == RH_OK && b.bad)
+        st = err_set(RH_ELIMIT, "the facts of shard %u do not fit a frame", s->cfg.shard);
+    if (st == RH_OK)
+        shard_answer(s, peer, h, WIRE_FACTS, &b);
+    else
+        shard_refuse(s, peer, h, st);
+    buf_fini(&b);
+}

@@ -1,0 +1,219 @@
+/* lead.c - what all shards must agree on: who is in the job and in which mode, the numbers of
+ * tables, who has reached a barrier. Shard 0 decides; clients carry its word to the other shards,
+ * which check it against what they know. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "ps/shard_inner.h"
+
+static const char *mode_name(uint32_t mode) {
+    return mode == MODE_ASYNC ? "async" : mode == MODE_SSP ? "ssp" : mode == MODE_BSP ? "bsp" : "?";
+}
+
+static bool anybody_here(const struct shard *s) {
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->sessions[i] != NULL && s->sessions[i]->state == SESSION_HERE)
+            return true;
+    return false;
+}
+
+/* The first worker settles mode and world; so does the first after all have left. A launcher's
+ * world stays. */
+static rh_status check_job(struct shard *s, const struct head *h, const struct msg_hello *m) {
+    bool settled = anybody_here(s);
+    if (m->mode != MODE_ASYNC && m->mode != MODE_BSP)
+        return err_set(RH_EINVAL, "mode %s is not built yet: use async or bsp", mode_name(m->mode));
+    if (settled && s->mode != m->mode)
+        return err_set(RH_EMISMATCH, "the job runs in mode %s, worker %u asks for %s",
+                       mode_name(s->mode), h->worker, mode_name(m->mode));
+    uint32_t world = s->cfg.world != 0 ? s->cfg.world : settled ? s->world : m->world;
+    if (m->world != world)
+        return err_set(RH_EMISMATCH, "the job has %u worker%s, worker %u says %u", world,
+                       world == 1 ? "" : "s", h->worker, m->world);
+    if (world < 1 || world > SHARD_WORLD_MAX)
+        return err_set(RH_EINVAL, "a world of %u workers: must be from 1 to %d", world,
+                       SHARD_WORLD_MAX);
+    if (h->worker >= world)
+        return err_set(RH_EMISMATCH, "rank %u in a job of %u: ranks are from 0 to %u", h->worker,
+                       world, world - 1);
+    s->mode = m->mode;
+    s->world = world;
+    return RH_OK;
+}
+
+static rh_status session_of(struct shard *s, uint32_t rank, struct session **out) {
+    if (rank >= s->n_sessions) {
+        struct session **p = realloc(s->sessions, s->world * sizeof *p);
+        if (p == NULL)
+            return err_set(RH_ENOMEM, "no memory for %u workers", s->world);
+        memset(p + s->n_sessions, 0, (s->world - s->n_sessions) * sizeof *p);
+        s->sessions = p;
+        s->n_sessions = s->world;
+    }
+    if (s->sessions[rank] == NULL) {
+        rh_status st = session_new(rank, &s->sessions[rank]);
+        if (st != RH_OK)
+            return st;
+        /* A worker that comes late has no part in the clocks that are over. */
+        s->sessions[rank]->ended = s->closed;
+    }
+    *out = s->sessions[rank];
+    return RH_OK;
+}
+
+/* The incarnation that this hello is, or why it may not come in. 0: it is the one that is here
+ * already. */
+static rh_status incarnation(const struct shard *s, const struct session *w, const struct head *h,
+                             uint32_t *inc) {
+    bool here = w->state == SESSION_HERE;
+    *inc = 0;
+    if (h->worker_inc != 0) {
+        if (h->worker_inc < w->inc)
+            return err_set(RH_EFENCED,
+                           "a newer client (incarnation %u, not %u) took over as worker %u", w->inc,
+                           h->worker_inc, w->rank);
+        *inc = here && h->worker_inc == w->inc ? 0 : h->worker_inc;
+        return RH_OK;
+    }
+    if (here && h->num.call == w->nonce)
+        return RH_OK;
+    int64_t silent_ms = s->now_ms - w->heard_ms;
+    if (here && silent_ms < SHARD_TAKEN_AFTER_MS)
+        return err_set(
+            RH_EMISMATCH,
+            "rank %u is taken by a live worker (heard of %.1f s ago): every worker needs "
+            "a rank of its own (RH_RANK)",
+            w->rank, (double)silent_ms / 1000);
+    *inc = w->inc + 1;
+    return RH_OK;
+}
+
+rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
+                     const struct msg_hello *m, struct session **out) {
+    rh_status st = check_job(s, h, m);
+    if (st != RH_OK)
+        return st;
+    struct session *w = NULL;
+    uint32_t inc;
+    st = session_of(s, h->worker, &w);
+    if (st == RH_OK)
+        st = incarnation(s, w, h, &inc);
+    if (st != RH_OK)
+        return st;
+    if (inc != 0) {
+        session_begin(w, inc, h->num.call);
+        if (w->ended < m->clock_floor)
+            w->ended = m->clock_floor;
+    }
+    w->peer = peer;
+    w->heard_ms = s->now_ms;
+    if (inc != 0 && s->mode == MODE_BSP)
+        bsp_close(s);
+    *out = w;
+    return RH_OK;
+}
+
+/* ---- tables ---- */
+
+static struct table *find_by_name(const struct shard *s, const char *name) {
+    for (uint32_t i = 0; i < s->n_tables; i++)
+        if (s->tables[i] != NULL && strcmp(s->tables[i]->name, name) == 0)
+            return s->tables[i];
+    return NULL;
+}
+
+static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t number,
+                            struct table **out) {
+    if (number > SHARD_TABLES_MAX)
+        return err_set(RH_ELIMIT, "a job has at most %d tables", SHARD_TABLES_MAX);
+    if (number > s->n_tables) {
+        struct table **tables = realloc(s->tables, number * sizeof *tables);
+        if (tables != NULL)
+            s->tables = tables;
+        uint64_t *steps = realloc(s->steps, number * sizeof *steps);
+        if (steps != NULL)
+            s->steps = steps;
+        if (tables == NULL || steps == NULL)
+            return err_set(RH_ENOMEM, "no memory for table %s", m->name);
+        memset(tables + s->n_tables, 0, (number - s->n_tables) * sizeof *tables);
+        memset(steps + s->n_tables, 0, (number - s->n_tables) * sizeof *steps);
+        s->n_tables = number;
+    }
+    rh_status st =
+        table_new(m->name, number, &m->spec, s->cfg.shard, s->cfg.shards, &s->tables[number - 1]);
+    if (st == RH_OK)
+        *out = s->tables[number - 1];
+    return st;
+}
+
+rh_status lead_open(struct shard *s, const struct msg_open *m, struct table **out) {
+    struct table *t = find_by_name(s, m->name);
+    if (t == NULL && m->find)
+        return err_set(RH_ENOTFOUND, "there is no table \"%s\"", m->name);
+    rh_status st = spec_check_name(m->name);
+    if (st == RH_OK && !m->find)
+        st = spec_check(&m->spec);
+    if (st == RH_OK && t != NULL && !m->find)
+        st = spec_same(&t->spec, &m->spec, m->name);
+    if (st != RH_OK)
+        return st;
+    if (m->table == 0 && s->cfg.shard != 0)
+        return err_set(RH_EPROTO, "only the lead, shard 0, gives numbers to tables");
+    if (t != NULL) {
+        if (m->table != 0 && m->table != t->number)
+            return err_set(RH_EPROTO, "table \"%s\" is number %u here, not %u", m->name, t->number,
+                           m->table);
+        *out = t;
+        return RH_OK;
+    }
+    if (m->table != 0 && shard_table(s, m->table) != NULL)
+        return err_set(RH_EPROTO, "table number %u is \"%s\" here, not \"%s\"", m->table,
+                       shard_table(s, m->table)->name, m->name);
+    return make_table(s, m, m->table != 0 ? m->table : s->n_tables + 1, out);
+}
+
+/* ---- barriers ---- */
+
+uint32_t lead_absent(const struct shard *s, uint32_t index) {
+    for (uint32_t rank = 0; rank < s->world; rank++) {
+        const struct session *w = shard_session(s, rank);
+        if (w == NULL || (w->state != SESSION_GONE && w->barrier < index))
+            return rank;
+    }
+    return WIRE_NOBODY;
+}
+
+void lead_release(struct shard *s) {
+    for (uint32_t rank = 0; rank < s->world; rank++) {
+        struct session *w = shard_session(s, rank);
+        if (w == NULL || w->barrier_asked.kind == 0 || lead_absent(s, w->barrier) != WIRE_NOBODY)
+            continue;
+        uint8_t room[8];
+        struct buf b;
+        buf_wrap(&b, room, sizeof room);
+        buf_put_u32(&b, w->barrier);
+        struct head asked = w->barrier_asked;
+        w->barrier_asked.kind = 0;
+        shard_answer(s, w->peer, &asked, WIRE_PASSED, &b);
+    }
+}
+
+void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index) {
+    if (s->cfg.shard != 0) {
+        shard_refuse(s, w->peer, h, err_set(RH_EPROTO, "barriers are kept by the lead, shard 0"));
+        return;
+    }
+    if (index >= w->barrier) {
+        w->barrier = index;
+        w->barrier_asked = *h;
+        lead_release(s);
+        return;
+    }
+    /* An old question, come late: that barrier was passed. */
+    uint8_t room[8];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    buf_put_u32(&b, index);
+    shard_answer(s, w->peer, h, WIRE_PASSED, &b);
+}

@@ -1,0 +1,207 @@
+/* main.c - the program rowhouse-server: settings, where its workers find it (an address, MPI, a launcher's pipe), and the
+ * orderly end. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/hash.h"
+#include "common/log.h"
+#include "ps/server.h"
+
+struct settings {
+    const char *listen, *shard, *job, *log_level, *config;
+    int64_t shards, world, credit, report_fd;
+    int insecure, child;
+};
+
+#define AT(field) offsetof(struct settings, field)
+static const struct conf_item items[] = {
+    {"listen", CONF_STRING, AT(listen), NULL, 0, 0, "RH_LISTEN", "ADDRESS",
+     "Where to wait for workers: tcp://127.0.0.1:7700 (port * takes a free one), or "
+     "ipc:///run/my.sock. Without it the server must be started by mpirun or rowhouse run."},
+    {"shard", CONF_STRING, AT(shard), "0/1", 0, 0, NULL, "FIRST/TOTAL",
+     "The first shard that this process serves, and how many the job has in all."},
+    {"shards", CONF_INT, AT(shards), "1", 1, PLACE_SHARDS_MAX, NULL, "N",
+     "How many shards this process serves, each with its own thread and port (the next ports). "
+     "With --shard 0/1, the job has just these."},
+    {"world", CONF_INT, AT(world), "0", 0, 65536, "RH_WORLD", "N",
+     "Workers of the job; the server ends when all have said goodbye. 0: the first worker says, "
+     "and the server stays."},
+    {"job", CONF_STRING, AT(job), "", 0, 0, "RH_JOB", "NAME",
+     "The job's name or token; clients of another job are refused. Prefer the environment: "
+     "arguments are visible to others."},
+    {"insecure", CONF_BOOL, AT(insecure), "no", 0, 0, NULL, NULL,
+     "Listen beyond this host although connections are not encrypted. Anybody who reaches the "
+     "port can then read and change the tables."},
+    {"credit", CONF_INT, AT(credit), "8388608", 65536, 1 << 30, NULL, "BYTES",
+     "How many bytes a worker may have in flight to a shard."},
+    {"log-level", CONF_STRING, AT(log_level), "warn", 0, 0, "RH_LOG_LEVEL", "LEVEL",
+     "error, warn, info or debug, on stderr."},
+    {"config", CONF_STRING, AT(config), NULL, 0, 0, NULL, "FILE",
+     "Read settings from a file: lines of name = value."},
+    {NULL, CONF_SECTION, 0, NULL, 0, 0, NULL, NULL, "Given by rowhouse run:"},
+    {"report-fd", CONF_INT, AT(report_fd), "-1", -1, 65535, NULL, "FD",
+     "Write the addresses, comma-separated, as one line to this descriptor once they are bound."},
+    {"child", CONF_BOOL, AT(child), "no", 0, 0, NULL, NULL,
+     "This server is the child of a supervisor."},
+};
+
+static void usage_error(void) {
+    fprintf(stderr, "rowhouse-server: %s\n", err_text());
+}
+
+/* "--shard 1/3" into first and total; both bounded. */
+static rh_status read_shard(const struct settings *set, uint32_t *first, uint32_t *total) {
+    unsigned a, b;
+    char rest;
+    if (sscanf(set->shard, "%u/%u%c", &a, &b, &rest) != 2 || b < 1 || b > PLACE_SHARDS_MAX ||
+        a >= b)
+        return err_set(RH_EINVAL,
+                       "--shard %s: must be FIRST/TOTAL with FIRST below TOTAL, TOTAL at most %d, "
+                       "such as 0/2",
+                       set->shard, PLACE_SHARDS_MAX);
+    if (a == 0 && b == 1)
+        b = (uint32_t)set->shards;
+    if (a + (uint32_t)set->shards > b)
+        return err_set(RH_EINVAL, "--shard %s --shards %d: there is no shard %u of %u", set->shard,
+                       (int)set->shards, a + (uint32_t)set->shards - 1, b);
+    *first = a;
+    *total = b;
+    return RH_OK;
+}
+
+/* Differs from that of any earlier life of this shard, as long as lives last a tenth of a second. */
+static uint32_t new_incarnation(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint32_t tenths = (uint32_t)t.tv_sec * 10 + (uint32_t)(t.tv_nsec / 100000000);
+    return tenths == 0 ? 1 : tenths;
+}
+
+static rh_status report(int fd, const struct server *s, uint32_t shards) {
+    const char *const *addresses = server_addresses(s);
+    for (uint32_t i = 0; i < shards; i++)
+        if (dprintf(fd, "%s%s", addresses[i], i + 1 < shards ? "," : "\n") < 0)
+            return err_sys(RH_EIO, "cannot report the addresses to descriptor %d", fd);
+    close(fd);
+    return RH_OK;
+}
+
+/* Where a server under a plain mpirun listens: on loopback if every rank is on this host. */
+static const char *mpi_listen(void) {
+    const char *here = getenv("OMPI_COMM_WORLD_LOCAL_SIZE"), *all = getenv("OMPI_COMM_WORLD_SIZE");
+    return here != NULL && all != NULL && strcmp(here, all) == 0 ? "tcp://127.0.0.1:*"
+                                                                 : "tcp://*:*";
+}
+
+/* Under a plain mpirun: shards are numbered over all server ranks, and the exchange says who else is there. */
+static rh_status join_mpi(const struct server *s, uint32_t shards, struct shard_config *c,
+                          char *job, size_t cap) {
+    struct roster r;
+    rh_status st = roster_from_mpi(server_addresses(s), shards, &r);
+    if (st != RH_OK)
+        return st;
+    c->shards = r.shards;
+    c->world = r.world;
+    snprintf(job, cap, "%s", r.job);
+    for (uint32_t i = 0; i < r.shards; i++)
+        if (strcmp(r.servers[i], server_addresses(s)[0]) == 0)
+            c->shard = i;
+    roster_fini(&r);
+    if (c->world == 0)
+        return err_set(RH_EINVAL, "this mpirun has servers but no worker rank: use mpirun -np 2 "
+                                  "rowhouse-server : -np 2 PROGRAM");
+    return RH_OK;
+}
+
+static rh_status run(const struct settings *set, int *signal_out) {
+    struct server_options o = {
+        .listen = set->listen, .shards = (uint32_t)set->shards, .insecure = set->insecure};
+    struct shard_config c;
+    shard_config_init(&c);
+    c.incarnation = new_incarnation();
+    c.credit_bytes = (uint32_t)set->credit;
+    c.world = (uint32_t)set->world;
+    bool mpi = set->listen == NULL;
+    if (mpi && !roster_under_mpi())
+        return err_set(RH_EINVAL,
+                       "where to listen? Give --listen tcp://127.0.0.1:7700, or start the "
+                       "server with rowhouse run or mpirun");
+    if (mpi)
+        o.listen = mpi_listen();
+    rh_status st = read_shard(set, &c.shard, &c.shards);
+    struct server *s = NULL;
+    if (st == RH_OK)
+        st = server_open(&o, &s);
+    char job[65] = "";
+    if (st == RH_OK && mpi)
+        st = join_mpi(s, o.shards, &c, job, sizeof job);
+    const char *name = job[0] != '\0' ? job : set->job;
+    c.job = hash64(name, strlen(name));
+    if (st == RH_OK && set->report_fd >= 0)
+        st = report((int)set->report_fd, s, o.shards);
+    if (st == RH_OK)
+        st = server_start(s, &c);
+    if (st == RH_OK)
+        *signal_out = server_wait(s);
+    server_close(&s);
+    return st;
+}
+
+int main(int argc, char **argv) {
+    struct conf conf = {.program = "rowhouse-server",
+                        .usage = "[options]",
+                        .about =
+                            "Holds the rows of embedding tables and applies what workers push.",
+                        .items = items,
+                        .n_items = sizeof items / sizeof *items,
+                        .file_item = "config"};
+    if (conf_wants_help(argc, argv)) {
+        conf_help(&conf, stdout);
+        return 0;
+    }
+    struct settings set;
+    int words = 0;
+    enum log_level level = LOG_WARN;
+    rh_status st = conf_defaults(&conf, &set);
+    if (st == RH_OK)
+        st = conf_args(&conf, argc, argv, &set, &words);
+    if (st == RH_OK && words > 0)
+        st = err_set(RH_EINVAL, "what is \"%s\"? The server takes flags only; see --help", argv[1]);
+    if (st == RH_OK && !log_level_parse(set.log_level, &level))
+        st =
+            err_set(RH_EINVAL, "--log-level %s: must be error, warn, info or debug", set.log_level);
+    if (st != RH_OK) {
+        usage_error();
+        return 2;
+    }
+    log_init(level, "server");
+
+    /* A busy server has many sockets; at 1,024 ZeroMQ's I/O thread spins when they run out. */
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    int sig = 0;
+    st = run(&set, &sig);
+    if (st != RH_OK)
+        fprintf(stderr, "rowhouse-server: %s\n", err_text());
+    else if (sig != 0)
+        log_info("stopped by signal %d", sig);
+    conf_fini(&conf);
+    return st == RH_OK ? 0 : st == RH_EINVAL ? 2 : 1;
+}

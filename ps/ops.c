@@ -1,0 +1,310 @@
+/* ops.c - what changes state: each op is taken once, in the order of its worker's chain, and
+ * answered. An op is checked whole before any of it is applied, so that a refusal has changed
+ * nothing. */
+#include <math.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/hash.h"
+#include "ps/shard_inner.h"
+
+/* ---- reading the bodies ---- */
+
+static bool is_lr(double lr) {
+    return isfinite(lr) && lr >= 0;
+}
+
+rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f) {
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    rd_bytes(&r, sizeof(uint64_t)); /* the digest */
+    for (uint32_t i = 0; i < h->sections; i++) {
+        struct part *p = &s->parts[i];
+        msg_get_section(&r, h->kind, &p->sec);
+        if (r.bad)
+            break;
+        p->table = shard_table(s, p->sec.table);
+        if (p->table == NULL)
+            return err_set(RH_EPROTO, "%s names table %u, which was not opened here",
+                           wire_kind_name(h->kind), p->sec.table);
+        msg_get_rows(&r, &p->sec, p->table->spec.dim);
+        if (r.bad)
+            break;
+        if (h->kind == WIRE_PUSH && (p->sec.pushes == 0 || !is_lr(p->sec.lr)))
+            return err_set(RH_EPROTO, "PUSH number %llu of worker %u to table \"%s\" with lr %g",
+                           (unsigned long long)p->sec.pushes, h->worker, p->table->name, p->sec.lr);
+        rh_status st = table_locate(p->table, p->sec.ids, p->sec.count);
+        if (st != RH_OK)
+            return st;
+    }
+    if (!rd_done(&r))
+        return err_set(RH_EPROTO, "the body of a %s from worker %u cannot be read",
+                       wire_kind_name(h->kind), h->worker);
+    return RH_OK;
+}
+
+/* ops_parts has located every section; a table that stands in several keeps only its last. */
+static rh_status relocate(const struct part *parts, uint32_t i, uint32_t n) {
+    if (n == 1)
+        return RH_OK;
+    return table_locate(parts[i].table, parts[i].sec.ids, parts[i].sec.count);
+}
+
+/* ---- applying them ---- */
+
+static rh_status saw_pushes(struct shard *s, struct session *w, uint32_t table, uint64_t pushes) {
+    uint64_t grown;
+    rh_status st = session_saw_pushes(w, table, pushes, &grown);
+    if (st == RH_OK && s->mode == MODE_ASYNC)
+        s->steps[table - 1] += grown;
+    return st;
+}
+
+static rh_status push_now(struct shard *s, struct session *w, const struct head *h) {
+    for (uint32_t i = 0; i < h->sections; i++) {
+        const struct part *p = &s->parts[i];
+        rh_status st = relocate(s->parts, i, h->sections);
+        if (st == RH_OK)
+            st = saw_pushes(s, w, p->sec.table, p->sec.pushes);
+        if (st == RH_OK && !table_is_frozen(p->table, h->num.clock))
+            st = table_update(p->table, p->sec.ids, p->sec.count, p->sec.rows, p->sec.lr,
+                              s->steps[p->sec.table - 1]);
+        if (st != RH_OK)
+            return st;
+    }
+    return RH_OK;
+}
+
+rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) {
+    rh_status st = ops_parts(s, h, f);
+    for (uint32_t i = 0; st == RH_OK && i < h->sections; i++) {
+        const struct part *p = &s->parts[i];
+        st = relocate(s->parts, i, h->sections);
+        if (st == RH_OK)
+            table_write(p->table, p->sec.ids, p->sec.count, p->sec.rows);
+    }
+    return st;
+}
+
+rh_status ops_freeze(struct shard *s, const struct head *h, const struct frame *f, bool apply) {
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    struct msg_freeze m;
+    msg_get_freeze(&r, &m);
+    struct table *t = shard_table(s, m.table);
+    if (!rd_done(&r) || t == NULL)
+        return err_set(RH_EPROTO, "a FREEZE from worker %u cannot be read", h->worker);
+    if (m.first != 0 || m.count != t->spec.rows)
+        return err_set(
+            RH_EINVAL,
+            "freezing a part of table \"%s\" is not built yet: give first 0 and count %llu",
+            t->name, (unsigned long long)t->spec.rows);
+    if (apply)
+        t->frozen_until = h->flags & WIRE_UNDO ? 0
+                          : m.until_clock == 0 ? UINT64_MAX
+                                               : m.until_clock;
+    return RH_OK;
+}
+
+/* Keeps a taken op until its clock closes. */
+static rh_status hold(struct session *w, const struct head *h, struct frame *f) {
+    struct waiting *op = waiting_new(h, f);
+    if (op == NULL)
+        return err_set(RH_ENOMEM, "no memory to hold an op of worker %u", w->rank);
+    waiting_append(&w->held, op);
+    return RH_OK;
+}
+
+static rh_status take_push(struct shard *s, struct session *w, const struct head *h,
+                           struct frame *f) {
+    rh_status st = ops_parts(s, h, f);
+    if (st != RH_OK)
+        return st;
+    st = s->mode == MODE_BSP ? hold(w, h, f) : push_now(s, w, h);
+    if (st == RH_OK) {
+        s->pushes++;
+        for (uint32_t i = 0; i < h->sections; i++)
+            s->pushed_rows += s->parts[i].sec.count;
+    }
+    return st;
+}
+
+static rh_status take_write(struct shard *s, struct session *w, const struct head *h,
+                            struct frame *f) {
+    if (s->mode != MODE_BSP)
+        return ops_write(s, h, f);
+    rh_status st = ops_parts(s, h, f);
+    return st == RH_OK ? hold(w, h, f) : st;
+}
+
+static rh_status take_freeze(struct shard *s, struct session *w, const struct head *h,
+                             struct frame *f) {
+    rh_status st = ops_freeze(s, h, f, s->mode != MODE_BSP);
+    return st == RH_OK && s->mode == MODE_BSP ? hold(w, h, f) : st;
+}
+
+/* The end of a clock: the counts of all tables, so that every shard agrees on T at a cut. */
+static rh_status take_end(struct shard *s, struct session *w, const struct head *h,
+                          struct frame *f) {
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    for (uint32_t i = 0; i < h->sections; i++) {
+        struct msg_tick m;
+        msg_get_tick(&r, &m);
+        if (r.bad || shard_table(s, m.table) == NULL || !is_lr(m.lr))
+            return err_set(RH_EPROTO, "a %s from worker %u cannot be read", wire_kind_name(h->kind),
+                           h->worker);
+        rh_status st = saw_pushes(s, w, m.table, m.pushes);
+        if (st != RH_OK)
+            return st;
+    }
+    if (!rd_done(&r) || h->num.call != WIRE_CALL_END)
+        return err_set(RH_EPROTO, "a %s from worker %u cannot be read", wire_kind_name(h->kind),
+                       h->worker);
+    return s->mode == MODE_BSP ? hold(w, h, f) : RH_OK;
+}
+
+/* ---- open ---- */
+
+static rh_status read_open(const struct head *h, const struct frame *f, struct msg_open *m) {
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    msg_get_open(&r, m);
+    return rd_done(&r) ? RH_OK
+                       : err_set(RH_EPROTO, "an OPEN from worker %u cannot be read", h->worker);
+}
+
+static void say_opened(struct shard *s, uint32_t peer, const struct head *h, const struct table *t,
+                       uint64_t pushes) {
+    uint8_t room[256];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    msg_put_opened(&b, &(struct msg_opened){.table = t->number,
+                                            .frozen = table_is_frozen(t, h->num.clock),
+                                            .pushes = pushes,
+                                            .steps = s->steps[t->number - 1],
+                                            .spec = t->spec});
+    shard_answer(s, peer, h, WIRE_OPENED, &b);
+}
+
+void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame *f) {
+    struct msg_open m;
+    struct table *t = NULL;
+    rh_status st = read_open(h, f, &m);
+    if (st == RH_OK && !m.find)
+        st = err_set(RH_EINVAL, "an observer may look at tables, not make them");
+    if (st == RH_OK)
+        st = lead_open(s, &m, &t);
+    if (st == RH_OK)
+        say_opened(s, peer, h, t, 0);
+    else
+        shard_refuse(s, peer, h, st);
+}
+
+/* ---- taking an op ---- */
+
+/* What makes an op the same op: table and ids where it has some, else its whole body. */
+static rh_status read_digest(const struct head *h, const struct frame *f, uint64_t *digest) {
+    if (h->kind != WIRE_PUSH && h->kind != WIRE_WRITE) {
+        *digest = hash64(f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+        return RH_OK;
+    }
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    *digest = rd_u64(&r);
+    return r.bad ? err_set(RH_EPROTO, "an op from worker %u cannot be read", h->worker) : RH_OK;
+}
+
+static void answer_op(struct shard *s, struct session *w, const struct head *h, struct frame *f,
+                      rh_status st) {
+    struct msg_open m;
+    struct table *t = NULL;
+    if (st == RH_OK && h->kind == WIRE_OPEN) {
+        st = read_open(h, f, &m);
+        if (st == RH_OK)
+            st = lead_open(s, &m, &t);
+    }
+    if (st != RH_OK)
+        shard_refuse(s, w->peer, h, st);
+    else if (t != NULL)
+        say_opened(s, w->peer, h, t, session_pushes(w, t->number));
+    else
+        shard_answer(s, w->peer, h, WIRE_ACK, NULL);
+}
+
+static void take(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
+    uint64_t digest = 0;
+    rh_status st = read_digest(h, f, &digest);
+    if (h->num.clock > w->ended)
+        bsp_enter(s, w, h->num.clock);
+    if (st == RH_OK && h->num.clock < w->ended)
+        st = err_set(RH_EPROTO, "worker %u has ended clock %u already", w->rank, h->num.clock);
+    if (st == RH_OK && h->kind == WIRE_PUSH)
+        st = take_push(s, w, h, f);
+    else if (st == RH_OK && h->kind == WIRE_WRITE)
+        st = take_write(s, w, h, f);
+    else if (st == RH_OK && h->kind == WIRE_FREEZE)
+        st = take_freeze(s, w, h, f);
+    else if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE))
+        st = take_end(s, w, h, f);
+    session_took(w, h->num, digest, st);
+    if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE)) {
+        w->ended = (uint64_t)h->num.clock + 1;
+        if (h->kind == WIRE_BYE)
+            w->state = SESSION_GONE;
+    }
+    answer_op(s, w, h, f, st);
+}
+
+static void say_nack(struct shard *s, struct session *w, const struct head *h) {
+    struct head a = shard_head(s, h, WIRE_NACK);
+    a.prev = w->floor;
+    shard_send(s, w->peer, msg_frame(s->net->pool, &a, NULL));
+}
+
+static void repeat(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
+    uint64_t digest;
+    rh_status was = RH_OK;
+    s->repeats++;
+    rh_status st = read_digest(h, f, &digest);
+    if (st == RH_OK)
+        st = session_recall(w, h->num, digest, &was);
+    if (st == RH_OK && was != RH_OK)
+        st = err_set(was, "refused before: %s", status_text(was));
+    answer_op(s, w, h, f, st);
+}
+
+/* What a taken op may have set free: early ops behind it, parked pulls, clocks, barriers. */
+static void after_taking(struct shard *s, struct session *w, bool ended) {
+    pulls_release(s, w);
+    if (!ended)
+        return;
+    if (s->mode == MODE_BSP)
+        bsp_close(s);
+    lead_release(s);
+}
+
+void ops_frame(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
+    switch (session_judge(w, h->num, h->prev)) {
+    case SESSION_REPEAT:
+        repeat(s, w, h, f);
+        return;
+    case SESSION_FORKED:
+        shard_refuse(s, w->peer, h,
+                     err_set(RH_EPROTO,
+                             "worker %u: op (%u, %u, %u) follows one that shard %u never took",
+                             w->rank, h->num.clock, h->num.call, h->num.part, s->cfg.shard));
+        return;
+    case SESSION_EARLY:
+        if (session_park(w, h, f) != RH_OK)
+            say_nack(s, w, h);
+        return;
+    case SESSION_TAKE:
+        break;
+    }
+    uint64_t ended = w->ended;
+    take(s, w, h, f);
+    for (struct waiting *next; (next = session_unpark(w)) != NULL; waiting_free(next))
+        take(s, w, &next->head, next->frame);
+    after_taking(s, w, w->ended != ended);
+}

@@ -1,0 +1,117 @@
+/* pulls.c - what reads. A pull waits for its worker's own ops (read your writes) and, under bsp,
+ * for the clocks before its own; parked it keeps its ids only, and nothing queues behind it. */
+#include <assert.h>
+
+#include "common/err.h"
+#include "ps/shard_inner.h"
+
+/* Reads and checks the sections into s->parts; how many bytes the answer's body has. */
+static rh_status read_parts(struct shard *s, const struct head *h, const struct frame *f,
+                            size_t *body_len) {
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    size_t rows = 0, rows_bytes = 0;
+    *body_len = 0;
+    for (uint32_t i = 0; i < h->sections; i++) {
+        struct part *p = &s->parts[i];
+        msg_get_section(&r, WIRE_PULL, &p->sec);
+        if (r.bad)
+            break;
+        p->table = shard_table(s, p->sec.table);
+        if (p->table == NULL)
+            return err_set(RH_EPROTO, "PULL names table %u, which was not opened here",
+                           p->sec.table);
+        *body_len += msg_section_bytes(WIRE_ROWS, p->sec.count, p->table->spec.dim);
+        rows += p->sec.count;
+        rows_bytes += (size_t)p->sec.count * p->table->spec.dim * sizeof(float);
+        if ((rows > 1 && rows_bytes > WIRE_ROWS_MAX) || *body_len > WIRE_FRAME_MAX - WIRE_HEAD)
+            return err_set(RH_EPROTO, "PULL asks for more rows than an answer holds");
+    }
+    if (!rd_done(&r))
+        return err_set(RH_EPROTO, "the body of a PULL from worker %u cannot be read", h->worker);
+    return RH_OK;
+}
+
+static void answer(struct shard *s, uint32_t peer, const struct head *h, const struct frame *f) {
+    size_t body_len;
+    rh_status st = read_parts(s, h, f, &body_len);
+    struct frame *out = NULL;
+    if (st == RH_OK) {
+        out = frame_new(s->net->pool, WIRE_HEAD + body_len);
+        if (out == NULL)
+            st = err_set(RH_ENOMEM, "no memory for an answer of %zu bytes", body_len);
+    }
+    struct buf b;
+    if (st == RH_OK)
+        buf_wrap(&b, out->data + WIRE_HEAD, body_len);
+    for (uint32_t i = 0; st == RH_OK && i < h->sections; i++) {
+        const struct part *p = &s->parts[i];
+        uint8_t *rows;
+        st = table_locate(p->table, p->sec.ids, p->sec.count);
+        if (st != RH_OK)
+            break;
+        msg_put_section(&b, WIRE_ROWS, &p->sec, p->table->spec.dim, NULL, &rows);
+        assert(!b.bad);
+        table_read(p->table, p->sec.ids, p->sec.count, rows);
+        s->pulled_rows += p->sec.count;
+    }
+    if (st != RH_OK) {
+        frame_unref(out);
+        shard_refuse(s, peer, h, st);
+        return;
+    }
+    assert(b.len == body_len);
+    struct head a = shard_head(s, h, WIRE_ROWS);
+    a.sections = h->sections;
+    a.body_len = (uint32_t)body_len;
+    wire_seal(out->data, &a);
+    s->pulls++;
+    shard_send(s, peer, out);
+}
+
+static bool ready(const struct shard *s, const struct session *w, const struct head *h) {
+    return opnum_cmp(h->prev, w->floor) <= 0 && (s->mode != MODE_BSP || h->num.clock <= s->closed);
+}
+
+void pulls_frame(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
+                 struct frame *f) {
+    if (w == NULL || ready(s, w, h)) {
+        answer(s, peer, h, f);
+        return;
+    }
+    for (const struct waiting *p = w->pulls.first; p != NULL; p = p->next)
+        if (p->head.num.call == h->num.call && p->head.num.part == h->num.part)
+            return;
+    if (w->pulls.n >= SESSION_PULLS_MAX) {
+        shard_refuse(s, peer, h,
+                     err_set(RH_ELIMIT, "worker %u has %u pulls waiting at shard %u", w->rank,
+                             w->pulls.n, s->cfg.shard));
+        return;
+    }
+    struct waiting *p = waiting_new(h, f);
+    if (p == NULL) {
+        shard_refuse(s, peer, h, err_set(RH_ENOMEM, "no memory to park a pull"));
+        return;
+    }
+    waiting_append(&w->pulls, p);
+}
+
+void pulls_release(struct shard *s, struct session *w) {
+    for (struct waiting **at = &w->pulls.first; *at != NULL;) {
+        if (!ready(s, w, &(*at)->head)) {
+            at = &(*at)->next;
+            continue;
+        }
+        struct waiting *p = waiting_remove(&w->pulls, at);
+        if (p->head.num.clock > w->ended)
+            bsp_enter(s, w, p->head.num.clock);
+        answer(s, w->peer, &p->head, p->frame);
+        waiting_free(p);
+    }
+}
+
+void pulls_release_all(struct shard *s) {
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->sessions[i] != NULL)
+            pulls_release(s, s->sessions[i]);
+}

@@ -1,0 +1,199 @@
+/* server.c - see server.h. */
+#include "ps/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "proto/net.h"
+
+enum { SERVER_LINGER_MS = 2000 };
+
+/* One shard and its thread. */
+struct seat {
+    struct server *server;
+    struct net *net;
+    struct shard *shard;
+    pthread_t thread;
+    int running;
+    char address[ROSTER_ADDRESS_MAX];
+};
+
+struct server {
+    struct server_options o;
+    struct seat *seats;     /* (o.shards) */
+    const char **addresses; /* (o.shards) */
+    atomic_int stop;
+    atomic_uint finished;
+    int done_fd; /* readable when every shard is finished */
+};
+
+/* True if only this host can reach the address. */
+static int is_private(const char *address) {
+    static const char *const hosts[] = {"ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:"};
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
+        if (strncmp(address, hosts[i], strlen(hosts[i])) == 0)
+            return 1;
+    return 0;
+}
+
+/* The i-th shard's address: the next port, any free port, or the next socket file. */
+static rh_status nth_address(const char *listen, uint32_t i, char *out, size_t cap) {
+    const char *colon = strrchr(listen, ':');
+    size_t head = colon == NULL ? 0 : (size_t)(colon - listen) + 1;
+    int n;
+    if (strncmp(listen, "tcp://", 6) != 0)
+        n = i == 0 ? snprintf(out, cap, "%s", listen) : snprintf(out, cap, "%s.%u", listen, i);
+    else if (colon == NULL || colon[1] == '*' || i == 0)
+        n = snprintf(out, cap, "%s", listen);
+    else {
+        char *end;
+        unsigned long port = strtoul(colon + 1, &end, 10);
+        if (*end != '\0' || end == colon + 1 || port + i > 65535)
+            return err_set(RH_EINVAL, "%s: no port for shard %u of this process", listen, i);
+        n = snprintf(out, cap, "%.*s%lu", (int)head, listen, port + i);
+    }
+    if (n < 0 || (size_t)n >= cap)
+        return err_set(RH_EINVAL, "the address %s is too long", listen);
+    return RH_OK;
+}
+
+static rh_status open_seat(struct server *s, uint32_t i) {
+    struct seat *seat = &s->seats[i];
+    seat->server = s;
+    char wanted[ROSTER_ADDRESS_MAX];
+    const struct net_ops *ops;
+    rh_status st = nth_address(s->o.listen, i, wanted, sizeof wanted);
+    if (st == RH_OK)
+        st = net_find(wanted, &ops);
+    if (st == RH_OK)
+        st = ops->open(ops, &seat->net);
+    if (st == RH_OK)
+        st = ops->listen(seat->net, wanted, seat->address, sizeof seat->address);
+    s->addresses[i] = seat->address;
+    return st;
+}
+
+rh_status server_open(const struct server_options *o, struct server **out) {
+    if (!is_private(o->listen) && !o->insecure)
+        return err_set(RH_EINVAL,
+                       "%s can be reached from other hosts, and connections are not encrypted yet: "
+                       "listen on tcp://127.0.0.1:PORT, or give --insecure",
+                       o->listen);
+    struct server *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return err_set(RH_ENOMEM, "no memory for the server");
+    s->o = *o;
+    s->done_fd = eventfd(0, EFD_CLOEXEC);
+    s->seats = calloc(o->shards, sizeof *s->seats);
+    s->addresses = calloc(o->shards, sizeof *s->addresses);
+    rh_status st = RH_OK;
+    if (s->done_fd < 0 || s->seats == NULL || s->addresses == NULL)
+        st = err_set(RH_ENOMEM, "no memory for %u shards", o->shards);
+    for (uint32_t i = 0; st == RH_OK && i < o->shards; i++)
+        st = open_seat(s, i);
+    if (st != RH_OK) {
+        server_close(&s);
+        return st;
+    }
+    *out = s;
+    return RH_OK;
+}
+
+const char *const *server_addresses(const struct server *s) {
+    return s->addresses;
+}
+
+static void *serve(void *arg) {
+    struct seat *seat = arg;
+    struct server *s = seat->server;
+    struct net *net = seat->net;
+    struct pollfd p = {.fd = net->ops->fd(net), .events = POLLIN};
+    while (!atomic_load(&s->stop) && !shard_finished(seat->shard)) {
+        uint32_t peer;
+        struct frame *f = net->ops->recv(net, &peer);
+        if (f != NULL) {
+            shard_frame(seat->shard, peer, f, clock_now_ms());
+            frame_unref(f);
+        } else {
+            poll(&p, 1, -1);
+        }
+    }
+    if (atomic_fetch_add(&s->finished, 1) + 1 == s->o.shards)
+        eventfd_write(s->done_fd, 1);
+    return NULL;
+}
+
+rh_status server_start(struct server *s, const struct shard_config *base) {
+    for (uint32_t i = 0; i < s->o.shards; i++) {
+        struct seat *seat = &s->seats[i];
+        struct shard_config c = *base;
+        c.shard = base->shard + i;
+        c.pid = (uint32_t)getpid();
+        rh_status st = shard_new(&c, seat->net, &seat->shard);
+        if (st != RH_OK)
+            return st;
+        int e = pthread_create(&seat->thread, NULL, serve, seat);
+        if (e != 0)
+            return err_set(RH_ENOMEM, "cannot start a thread for shard %u: %s", c.shard,
+                           strerror(e));
+        seat->running = 1;
+        log_info("shard %u of %u listens on %s", c.shard, c.shards, seat->address);
+    }
+    return RH_OK;
+}
+
+int server_wait(struct server *s) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC);
+    struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = s->done_fd, .events = POLLIN}};
+    struct signalfd_siginfo info = {0};
+    for (;;) {
+        int n = poll(p, 2, -1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (p[0].revents & POLLIN && read(fd, &info, sizeof info) == sizeof info)
+            break;
+        if (n < 0 || p[1].revents & POLLIN)
+            break;
+    }
+    close(fd);
+    return (int)info.ssi_signo;
+}
+
+void server_close(struct server **out) {
+    struct server *s = *out;
+    if (s == NULL)
+        return;
+    atomic_store(&s->stop, 1);
+    for (uint32_t i = 0; s->seats != NULL && i < s->o.shards; i++) {
+        struct seat *seat = &s->seats[i];
+        if (seat->running) {
+            seat->net->ops->wake(seat->net);
+            pthread_join(seat->thread, NULL);
+        }
+        shard_free(&seat->shard);
+        if (seat->net != NULL)
+            seat->net->ops->close(seat->net, SERVER_LINGER_MS);
+    }
+    if (s->done_fd >= 0)
+        close(s->done_fd);
+    free(s->seats);
+    free(s->addresses);
+    free(s);
+    *out = NULL;
+}

@@ -1,0 +1,36 @@
+/* server.h - the edge around the shards of one process: a thread, a net and a port for each. Owns what the state machine may
+ * not: sockets, threads, the clock. */
+#ifndef PS_SERVER_H
+#define PS_SERVER_H
+
+#include <stdint.h>
+
+#include "common/status.h"
+#include "proto/roster.h"
+#include "ps/shard.h"
+
+struct server;
+
+struct server_options {
+    const char
+        *listen; /* "tcp://127.0.0.1:7700"; further shards take the next ports ("*": free ones) */
+    uint32_t shards; /* how many shards this process serves */
+    int insecure;    /* listen beyond this host without encryption */
+};
+
+/* Binds one address per shard; nothing is answered yet. RH_EINVAL, RH_EIO. */
+rh_status server_open(const struct server_options *o, struct server **out) MUST_CHECK;
+
+/* (o.shards) the addresses to give to others, in shard order. */
+const char *const *server_addresses(const struct server *s);
+
+/* Starts a thread per shard. base: what all shards share, and the number of the first. */
+rh_status server_start(struct server *s, const struct shard_config *base) MUST_CHECK;
+
+/* Waits until every shard is finished, or a signal of the blocked set (SIGTERM, SIGINT) comes. Returns that signal, or 0. */
+int server_wait(struct server *s);
+
+/* Stops the threads, lets answers leave, frees. */
+void server_close(struct server **s);
+
+#endif

@@ -1,0 +1,196 @@
+/* session.c - see session.h. */
+#include "ps/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+void waiting_init(struct waiting_list *l) {
+    *l = (struct waiting_list){.last = &l->first};
+}
+
+struct waiting *waiting_new(const struct head *h, struct frame *f) {
+    struct waiting *w = malloc(sizeof *w);
+    if (w == NULL)
+        return NULL;
+    *w = (struct waiting){.frame = frame_ref(f), .head = *h};
+    return w;
+}
+
+void waiting_free(struct waiting *w) {
+    if (w == NULL)
+        return;
+    frame_unref(w->frame);
+    free(w);
+}
+
+static void waiting_insert(struct waiting_list *l, struct waiting **at, struct waiting *w) {
+    w->next = *at;
+    *at = w;
+    if (w->next == NULL)
+        l->last = &w->next;
+    l->n++;
+    l->bytes += w->frame->len;
+}
+
+void waiting_append(struct waiting_list *l, struct waiting *w) {
+    waiting_insert(l, l->last, w);
+}
+
+struct waiting *waiting_remove(struct waiting_list *l, struct waiting **at) {
+    struct waiting *w = *at;
+    *at = w->next;
+    if (w->next == NULL)
+        l->last = at;
+    w->next = NULL;
+    l->n--;
+    l->bytes -= w->frame->len;
+    return w;
+}
+
+struct waiting *waiting_pop(struct waiting_list *l) {
+    return l->first == NULL ? NULL : waiting_remove(l, &l->first);
+}
+
+void waiting_clear(struct waiting_list *l) {
+    while (l->first != NULL)
+        waiting_free(waiting_pop(l));
+}
+
+rh_status session_new(uint32_t rank, struct session **out) {
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return err_set(RH_ENOMEM, "no memory for the session of worker %u", rank);
+    s->answers = calloc(SESSION_ANSWERS, sizeof *s->answers);
+    if (s->answers == NULL) {
+        free(s);
+        return err_set(RH_ENOMEM, "no memory for the session of worker %u", rank);
+    }
+    s->rank = rank;
+    waiting_init(&s->early);
+    waiting_init(&s->held);
+    waiting_init(&s->pulls);
+    *out = s;
+    return RH_OK;
+}
+
+void session_free(struct session **s) {
+    if (*s == NULL)
+        return;
+    waiting_clear(&(*s)->early);
+    waiting_clear(&(*s)->held);
+    waiting_clear(&(*s)->pulls);
+    free((*s)->answers);
+    free((*s)->pushes);
+    free(*s);
+    *s = NULL;
+}
+
+void session_begin(struct session *s, uint32_t inc, uint32_t nonce) {
+    waiting_clear(&s->early);
+    waiting_clear(&s->pulls);
+    for (struct waiting **at = &s->held.first; *at != NULL;) {
+        if ((*at)->head.num.clock >= s->ended)
+            waiting_free(waiting_remove(&s->held, at));
+        else
+            at = &(*at)->next;
+    }
+    /* The clock that the last client left open had ops: a new client that reused its numbers would
+     * look like a repeat. */
+    if (s->floor.clock >= s->ended && s->floor.call > 0)
+        s->ended = (uint64_t)s->floor.clock + 1;
+    s->state = SESSION_HERE;
+    s->inc = inc;
+    s->nonce = nonce;
+    s->floor = (struct opnum){0, 0, 0};
+    s->n_answers = 0;
+    s->barrier = 0;
+    s->barrier_asked.kind = 0;
+}
+
+enum session_verdict session_judge(const struct session *s, struct opnum num, struct opnum prev) {
+    if (opnum_cmp(num, s->floor) <= 0)
+        return SESSION_REPEAT;
+    int order = opnum_cmp(prev, s->floor);
+    if (order == 0)
+        return SESSION_TAKE;
+    return order > 0 && opnum_cmp(prev, num) < 0 ? SESSION_EARLY : SESSION_FORKED;
+}
+
+void session_took(struct session *s, struct opnum num, uint64_t digest, rh_status answer) {
+    assert(opnum_cmp(num, s->floor) > 0);
+    s->floor = num;
+    s->taken++;
+    s->answers[s->n_answers++ % SESSION_ANSWERS] =
+        (struct answer){.num = num, .status = (uint16_t)answer, .digest = digest};
+}
+
+rh_status session_recall(const struct session *s, struct opnum num, uint64_t digest,
+                         rh_status *answer) {
+    uint32_t n = s->n_answers < SESSION_ANSWERS ? s->n_answers : SESSION_ANSWERS;
+    for (uint32_t back = 1; back <= n; back++) {
+        const struct answer *a = &s->answers[(s->n_answers - back) % SESSION_ANSWERS];
+        if (opnum_cmp(a->num, num) != 0)
+            continue;
+        if (a->digest != digest)
+            return err_set(
+                RH_EPROTO,
+                "worker %u sent another op under the number of one that was taken (clock %u, "
+                "call %u, part %u): a clock must be redone with the same calls",
+                s->rank, num.clock, num.call, num.part);
+        *answer = (rh_status)a->status;
+        return RH_OK;
+    }
+    *answer = RH_OK;
+    return RH_OK;
+}
+
+rh_status session_park(struct session *s, const struct head *h, struct frame *f) {
+    struct waiting **at = &s->early.first;
+    while (*at != NULL && opnum_cmp((*at)->head.num, h->num) < 0)
+        at = &(*at)->next;
+    if (*at != NULL && opnum_cmp((*at)->head.num, h->num) == 0)
+        return RH_OK;
+    if (s->early.n >= SESSION_EARLY_MAX || s->early.bytes + f->len > SESSION_EARLY_BYTES)
+        return err_set(RH_ELIMIT, "worker %u: %u ops wait for an earlier one", s->rank, s->early.n);
+    struct waiting *w = waiting_new(h, f);
+    if (w == NULL)
+        return err_set(RH_ENOMEM, "no memory to park an op of worker %u", s->rank);
+    waiting_insert(&s->early, at, w);
+    return RH_OK;
+}
+
+struct waiting *session_unpark(struct session *s) {
+    while (s->early.first != NULL) {
+        struct waiting *w = s->early.first;
+        enum session_verdict v = session_judge(s, w->head.num, w->head.prev);
+        if (v == SESSION_EARLY)
+            return NULL;
+        w = waiting_pop(&s->early);
+        if (v == SESSION_TAKE)
+            return w;
+        waiting_free(w);
+    }
+    return NULL;
+}
+
+uint64_t session_pushes(const struct session *s, uint32_t table) {
+    return table < s->n_pushes ? s->pushes[table] : 0;
+}
+
+rh_status session_saw_pushes(struct session *s, uint32_t table, uint64_t pushes, uint64_t *grown) {
+    if (table >= s->n_pushes) {
+        uint32_t n = table + 16;
+        uint64_t *p = realloc(s->pushes, n * sizeof *p);
+        if (p == NULL)
+            return err_set(RH_ENOMEM, "no memory to count the pushes of worker %u", s->rank);
+        memset(p + s->n_pushes, 0, (n - s->n_pushes) * sizeof *p);
+        s->pushes = p;
+        s->n_pushes = n;
+    }
+    *grown = pushes > s->pushes[table] ? pushes - s->pushes[table] : 0;
+    s->pushes[table] += *grown;
+    return RH_OK;
+}

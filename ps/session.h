@@ -1,0 +1,111 @@
+/* session.h - what one shard remembers of one worker, so that each of its ops is taken once and in
+ * order: the floor, the answers given lately, ops that came early. Decides; applies nothing.
+ * PROTOCOL.md, section 2, is its specification. */
+#ifndef PS_SESSION_H
+#define PS_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "proto/frame.h"
+#include "proto/wire.h"
+
+enum {
+    SESSION_ANSWERS = 1024,   /* remembered; a power of two */
+    SESSION_EARLY_MAX = 1024, /* ops parked because an earlier one is missing */
+    SESSION_EARLY_BYTES = 16 << 20,
+    SESSION_PULLS_MAX = 1024 /* pulls parked */
+};
+
+enum session_state { SESSION_NEVER = 0, SESSION_HERE = 1, SESSION_GONE = 2 };
+
+/* A frame that waits: an early op, a held op, or a parked pull. */
+struct waiting {
+    struct waiting *next;
+    struct frame *frame;
+    struct head head;
+};
+
+struct waiting_list {
+    struct waiting *first, **last;
+    uint32_t n;
+    size_t bytes;
+};
+
+struct answer {
+    struct opnum num;
+    uint16_t status;
+    uint64_t digest;
+};
+
+struct session {
+    enum session_state state;
+    uint32_t rank, inc;
+    uint32_t nonce; /* which client this is, before it has an incarnation */
+    uint32_t peer;
+    int64_t heard_ms;
+    struct opnum floor; /* the last op taken */
+    uint64_t ended;     /* clocks below it are over for this worker */
+    uint64_t taken;
+    uint32_t barrier;          /* the largest index it has reached */
+    struct head barrier_asked; /* the question that is not answered yet; kind 0: none */
+    struct answer *answers;    /* (SESSION_ANSWERS) ring */
+    uint32_t n_answers;        /* ever */
+    struct waiting_list early; /* ascending */
+    struct waiting_list held;  /* bsp: taken ops of clocks that are not closed, in order */
+    struct waiting_list pulls; /* in order of arrival */
+    uint64_t *pushes;          /* (n_pushes) by table number: t_w, the worker's pushes to it */
+    uint32_t n_pushes;
+};
+
+rh_status session_new(uint32_t rank, struct session **out) MUST_CHECK;
+void session_free(struct session **s);
+
+/* A new incarnation begins: forgets floor, answers, whatever was parked and what was held of its
+ * unfinished clock. The clocks that it has ended and its counts of pushes stay. */
+void session_begin(struct session *s, uint32_t inc, uint32_t nonce);
+
+enum session_verdict {
+    SESSION_TAKE,   /* next in the chain */
+    SESSION_EARLY,  /* an earlier op is missing: park it */
+    SESSION_REPEAT, /* taken before: answer as before */
+    SESSION_FORKED  /* it claims a past that was not */
+};
+enum session_verdict session_judge(const struct session *s, struct opnum num, struct opnum prev);
+
+/* Records that an op was taken, and how it was answered. */
+void session_took(struct session *s, struct opnum num, uint64_t digest, rh_status answer);
+
+/* The answer that an op got. RH_EPROTO if its digest is another one now; RH_OK if it is too old to
+ * be remembered. */
+rh_status session_recall(const struct session *s, struct opnum num, uint64_t digest,
+                         rh_status *answer) MUST_CHECK;
+
+/* Keeps an early op (its own reference); a repeat of one that is kept is fine. RH_ELIMIT: no room,
+ * the caller says NACK. */
+rh_status session_park(struct session *s, const struct head *h, struct frame *f) MUST_CHECK;
+
+/* The early op whose turn it is now, or NULL. The caller owns it: waiting_free. */
+struct waiting *session_unpark(struct session *s);
+
+/* t_w of a table; 0 before the first. */
+uint64_t session_pushes(const struct session *s, uint32_t table);
+
+/* Raises t_w, never lowers it. *grown: by how much. RH_ENOMEM. */
+rh_status session_saw_pushes(struct session *s, uint32_t table, uint64_t pushes,
+                             uint64_t *grown) MUST_CHECK;
+
+/* ---- lists of waiting frames ---- */
+
+void waiting_init(struct waiting_list *l);
+void waiting_clear(struct waiting_list *l);
+struct waiting *waiting_new(const struct head *h,
+                            struct frame *f); /* takes its own reference; NULL: no memory */
+void waiting_free(struct waiting *w);
+void waiting_append(struct waiting_list *l, struct waiting *w);
+struct waiting *waiting_pop(struct waiting_list *l);
+/* Takes w, which *at points to, out of the list. */
+struct waiting *waiting_remove(struct waiting_list *l, struct waiting **at);
+
+#endif

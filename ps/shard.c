@@ -1,0 +1,293 @@
+/* shard.c - the way in: a frame is checked, its sender is known or refused, and the request goes to
+ * the file that answers it. Nothing here waits; what must wait is parked by ops.c, pulls.c or
+ * bsp.c. */
+#include "ps/shard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "ps/shard_inner.h"
+
+void shard_config_init(struct shard_config *c) {
+    *c = (struct shard_config){.shards = 1, .incarnation = 1, .credit_bytes = 8 << 20};
+}
+
+rh_status shard_new(const struct shard_config *c, struct net *net, struct shard **out) {
+    struct shard *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return err_set(RH_ENOMEM, "no memory for shard %u", c->shard);
+    s->cfg = *c;
+    s->net = net;
+    s->world = c->world;
+    s->born_ms = -1;
+    fold_init(&s->fold);
+    s->parts = calloc(WIRE_SECTIONS_MAX, sizeof *s->parts);
+    if (s->parts == NULL) {
+        shard_free(&s);
+        return err_set(RH_ENOMEM, "no memory for shard %u", c->shard);
+    }
+    *out = s;
+    return RH_OK;
+}
+
+void shard_free(struct shard **out) {
+    struct shard *s = *out;
+    if (s == NULL)
+        return;
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        session_free(&s->sessions[i]);
+    for (uint32_t i = 0; i < s->n_tables; i++)
+        table_free(&s->tables[i]);
+    fold_fini(&s->fold);
+    free(s->sessions);
+    free(s->tables);
+    free(s->steps);
+    free(s->parts);
+    free(s);
+    *out = NULL;
+}
+
+struct table *shard_table(const struct shard *s, uint32_t number) {
+    return number >= 1 && number <= s->n_tables ? s->tables[number - 1] : NULL;
+}
+
+struct session *shard_session(const struct shard *s, uint32_t rank) {
+    return rank < s->n_sessions ? s->sessions[rank] : NULL;
+}
+
+bool shard_finished(const struct shard *s) {
+    if (s->cfg.world == 0)
+        return false;
+    for (uint32_t rank = 0; rank < s->cfg.world; rank++) {
+        const struct session *w = shard_session(s, rank);
+        if (w == NULL || w->state != SESSION_GONE)
+            return false;
+    }
+    return true;
+}
+
+/* ---- answers ---- */
+
+struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind) {
+    return (struct head){
+        .version = WIRE_VERSION,
+        .kind = kind,
+        .flags = s->cfg.no_sums ? WIRE_NOSUM : 0,
+        .job = s->cfg.job,
+        .worker = h->worker,
+        .worker_inc = h->worker_inc,
+        .server_inc = s->cfg.incarnation,
+        .num = h->num,
+    };
+}
+
+void shard_send(struct shard *s, uint32_t peer, struct frame *f) {
+    if (f == NULL)
+        return;
+    /* A peer that cannot be reached has left, or will ask again. */
+    rh_status ignored = s->net->ops->send(s->net, peer, f);
+    (void)ignored;
+}
+
+void shard_answer(struct shard *s, uint32_t peer, const struct head *h, uint8_t kind,
+                  const struct buf *body) {
+    struct head a = shard_head(s, h, kind);
+    shard_send(s, peer, msg_frame(s->net->pool, &a, body));
+}
+
+void shard_refuse(struct shard *s, uint32_t peer, const struct head *h, rh_status status) {
+    s->refused++;
+    struct head a = shard_head(s, h, WIRE_REFUSE);
+    shard_send(s, peer, msg_refuse(s->net->pool, &a, status, err_text()));
+}
+
+/* ---- hello ---- */
+
+static rh_status check_place(const struct shard *s, const struct msg_hello *m) {
+    if (m->shard == s->cfg.shard && m->shards == s->cfg.shards)
+        return RH_OK;
+    return err_set(
+        RH_EMISMATCH,
+        "this server is shard %u of %u, but it was called as shard %u of %u: the list of "
+        "servers must name every shard once, in shard order",
+        s->cfg.shard, s->cfg.shards, m->shard, m->shards);
+}
+
+static void say_welcome(struct shard *s, uint32_t peer, const struct head *h, uint32_t inc,
+                        uint64_t clock) {
+    uint8_t room[64];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    msg_put_welcome(&b, &(struct msg_welcome){.shard = s->cfg.shard,
+                                              .shards = s->cfg.shards,
+                                              .world = s->world,
+                                              .clock = (uint32_t)clock,
+                                              .mode = s->mode,
+                                              .credit_bytes = s->cfg.credit_bytes});
+    struct head a = shard_head(s, h, WIRE_WELCOME);
+    a.worker_inc = inc;
+    shard_send(s, peer, msg_frame(s->net->pool, &a, &b));
+}
+
+static void on_hello(struct shard *s, uint32_t peer, const struct head *h, struct rd *r) {
+    struct msg_hello m;
+    msg_get_hello(r, &m);
+    if (!rd_done(r)) {
+        s->bad_frames++;
+        return;
+    }
+    rh_status st = check_place(s, &m);
+    struct session *w = NULL;
+    if (st == RH_OK && !(h->flags & WIRE_LOOK))
+        st = lead_admit(s, peer, h, &m, &w);
+    if (st != RH_OK)
+        shard_refuse(s, peer, h, st);
+    else if (w == NULL)
+        say_welcome(s, peer, h, 0, s->closed);
+    else
+        say_welcome(s, peer, h, w->inc, w->ended);
+}
+
+/* ---- everything else ---- */
+
+/* The session that a frame belongs to, or a refusal. */
+static rh_status find_session(struct shard *s, const struct head *h, struct session **out) {
+    if (h->server_inc != s->cfg.incarnation)
+        return err_set(RH_EFENCED, "shard %u was restarted (incarnation %u, not %u): connect again",
+                       s->cfg.shard, s->cfg.incarnation, h->server_inc);
+    struct session *w = shard_session(s, h->worker);
+    if (w == NULL || h->worker_inc > w->inc)
+        return err_set(RH_EFENCED, "shard %u does not know worker %u: it must say hello first",
+                       s->cfg.shard, h->worker);
+    if (h->worker_inc < w->inc)
+        return err_set(RH_EFENCED, "a newer client (incarnation %u, not %u) took over as worker %u",
+                       w->inc, h->worker_inc, h->worker);
+    if (w->state == SESSION_GONE && h->kind != WIRE_BYE)
+        return err_set(RH_EFENCED, "worker %u has said goodbye", h->worker);
+    *out = w;
+    return RH_OK;
+}
+
+static void say_alive(struct shard *s, uint32_t peer, const struct head *h,
+                      const struct msg_alive *m) {
+    uint8_t room[32];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    msg_put_alive(&b, m);
+    shard_answer(s, peer, h, WIRE_ALIVE, &b);
+}
+
+/* Tells a worker that this shard lives, and whom its oldest request waits for. */
+static void on_beat(struct shard *s, struct session *w, const struct head *h) {
+    struct msg_alive m = {.waiting_for = WIRE_NOBODY, .taken = w->taken};
+    if (w->pulls.first != NULL && w->pulls.first->head.num.clock > s->closed) {
+        m.waiting_clock = (uint32_t)s->closed;
+        m.waiting_for = bsp_laggard(s, s->closed);
+    } else if (w->barrier_asked.kind != 0) {
+        m.waiting_for = lead_absent(s, w->barrier);
+    }
+    say_alive(s, w->peer, h, &m);
+}
+
+/* A worker's frame that shows how far it is: its last op has been taken, so it is in the clock that
+ * the header says. */
+static void note_clock(struct shard *s, struct session *w, const struct head *h) {
+    if (opnum_cmp(h->prev, w->floor) <= 0 && h->num.clock > w->ended)
+        bsp_enter(s, w, h->num.clock);
+}
+
+static void on_observer(struct shard *s, uint32_t peer, const struct head *h, struct frame *f,
+                        struct rd *r) {
+    switch (h->kind) {
+    case WIRE_PULL:
+        pulls_frame(s, NULL, peer, h, f);
+        return;
+    case WIRE_OPEN:
+        ops_find(s, peer, h, f);
+        return;
+    case WIRE_INFO:
+        facts_answer(s, peer, h, rd_u32(r));
+        return;
+    case WIRE_BEAT:
+        say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY});
+        return;
+    default:
+        shard_refuse(
+            s, peer, h,
+            err_set(RH_EINVAL, "an observer may look, not change (%s)", wire_kind_name(h->kind)));
+    }
+}
+
+static void on_worker(struct shard *s, struct session *w, const struct head *h, struct frame *f,
+                      struct rd *r) {
+    if (wire_is_op(h->kind)) {
+        ops_frame(s, w, h, f);
+        return;
+    }
+    note_clock(s, w, h);
+    switch (h->kind) {
+    case WIRE_PULL:
+        pulls_frame(s, w, w->peer, h, f);
+        return;
+    case WIRE_BARRIER:
+        lead_barrier(s, w, h, rd_u32(r));
+        return;
+    case WIRE_INFO:
+        facts_answer(s, w->peer, h, rd_u32(r));
+        return;
+    case WIRE_BEAT:
+        on_beat(s, w, h);
+        return;
+    default:
+        s->bad_frames++;
+    }
+}
+
+void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms) {
+    struct head h;
+    s->now_ms = now_ms;
+    if (s->born_ms < 0)
+        s->born_ms = now_ms;
+    rh_status st = wire_open(f->data, f->len, &h);
+    if (st == RH_EVERSION) {
+        shard_refuse(s, peer, &h,
+                     err_set(RH_EVERSION, "shard %u speaks protocol version %d, the caller %u",
+                             s->cfg.shard, WIRE_VERSION, h.version));
+        return;
+    }
+    if (st != RH_OK || h.kind >= WIRE_REQUESTS_END || (h.flags & WIRE_NOSUM && !s->cfg.no_sums)) {
+        s->bad_frames++;
+        return;
+    }
+    if (h.job != s->cfg.job) {
+        shard_refuse(
+            s, peer, &h,
+            err_set(RH_EFENCED, "shard %u belongs to another job (see RH_JOB)", s->cfg.shard));
+        return;
+    }
+    if (s->broken != RH_OK) {
+        shard_refuse(s, peer, &h, err_set(s->broken, "%s", s->broken_text));
+        return;
+    }
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    if (h.kind == WIRE_HELLO) {
+        on_hello(s, peer, &h, &r);
+        return;
+    }
+    if (h.worker == WIRE_OBSERVER) {
+        on_observer(s, peer, &h, f, &r);
+        return;
+    }
+    struct session *w = NULL;
+    st = find_session(s, &h, &w);
+    if (st != RH_OK) {
+        shard_refuse(s, peer, &h, st);
+        return;
+    }
+    w->peer = peer;
+    w->heard_ms = now_ms;
+    on_worker(s, w, &h, f, &r);
+}

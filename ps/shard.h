@@ -1,0 +1,40 @@
+/* shard.h - one shard: a deterministic state machine. Frames and the time go in; frames come out
+ * through a net. It opens no socket, reads no clock, draws no random number and takes no lock: one
+ * thread owns it. What a frame may ask is PROTOCOL.md. */
+#ifndef PS_SHARD_H
+#define PS_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "proto/frame.h"
+#include "proto/net.h"
+
+struct shard;
+
+struct shard_config {
+    uint32_t shard, shards;
+    uint32_t incarnation;  /* differs from that of any earlier life of this shard; not 0 */
+    uint32_t world;        /* workers of the job; 0: the first hello says */
+    uint64_t job;          /* XXH3-64 of the job's name */
+    uint32_t credit_bytes; /* granted to each worker */
+    bool no_sums;          /* answers need no body sums: the transport is memory */
+    uint32_t pid;          /* for facts */
+};
+
+/* Fills *c with the defaults: shard 0 of 1, incarnation 1, credit 8 MiB. */
+void shard_config_init(struct shard_config *c);
+
+/* net must outlive the shard; answers are made from its pool and sent through it. */
+rh_status shard_new(const struct shard_config *c, struct net *net, struct shard **out) MUST_CHECK;
+void shard_free(struct shard **s);
+
+/* Handles one frame from a peer. The caller keeps its reference; the shard takes its own of what it
+ * holds. */
+void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms);
+
+/* True once the world was known from the start and every worker of it has come and said goodbye. */
+bool shard_finished(const struct shard *s);
+
+#endif

@@ -1,0 +1,107 @@
+/* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
+ * hello), ops.c (what changes state), pulls.c (what reads), bsp.c (clocks), lead.c (what all shards
+ * must agree on), facts.c. */
+#ifndef PS_SHARD_INNER_H
+#define PS_SHARD_INNER_H
+
+#include "proto/msg.h"
+#include "ps/fold.h"
+#include "ps/session.h"
+#include "ps/shard.h"
+#include "ps/table.h"
+
+enum { SHARD_WORLD_MAX = 65536, SHARD_TABLES_MAX = 65536, SHARD_TAKEN_AFTER_MS = 10000 };
+
+/* rh_mode's numbers: they are on the wire. */
+enum { MODE_UNSET = 0, MODE_ASYNC = 1, MODE_SSP = 2, MODE_BSP = 3 };
+
+/* One section of an op, with its table. */
+struct part {
+    struct msg_section sec;
+    struct table *table;
+};
+
+struct shard {
+    struct shard_config cfg;
+    struct net *net;
+    int64_t now_ms; /* of the frame in hand */
+    int64_t born_ms;
+    uint32_t mode, world; /* of the job; 0: no worker has come yet */
+    uint64_t closed;      /* bsp: clocks below it are closed */
+
+    struct session **sessions; /* (n_sessions) by rank; NULL: never seen */
+    uint32_t n_sessions;
+
+    struct table **tables; /* (n_tables) by number - 1; NULL: another shard's lead has given it, not
+                              heard of here */
+    uint64_t *steps;       /* (n_tables) T of each */
+    uint32_t n_tables;
+
+    struct fold fold;
+    struct part *parts; /* (WIRE_SECTIONS_MAX) of the op in hand */
+    rh_status broken;   /* not RH_OK: a clock could not be closed; every request is refused with
+                           broken_text */
+    char broken_text[256];
+
+    uint64_t pulls, pulled_rows, pushes, pushed_rows, repeats, refused, bad_frames;
+};
+
+/* ---- answers (shard.c): to whoever sent h, from peer. What cannot be sent is lost, as on any
+ * network. ---- */
+void shard_answer(struct shard *s, uint32_t peer, const struct head *h, uint8_t kind,
+                  const struct buf *body);
+void shard_refuse(struct shard *s, uint32_t peer, const struct head *h, rh_status status);
+void shard_send(struct shard *s, uint32_t peer, struct frame *f);
+/* The header of an answer to h: echoes its number, names both incarnations. */
+struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind);
+
+struct table *shard_table(const struct shard *s, uint32_t number);   /* NULL: no such table */
+struct session *shard_session(const struct shard *s, uint32_t rank); /* NULL: never seen */
+
+/* ---- ops.c ---- */
+void ops_frame(struct shard *s, struct session *w, const struct head *h, struct frame *f);
+/* Reads and checks every section of a PUSH or WRITE into s->parts, ids and all: nothing is applied
+ * before all of it is known to be good. */
+rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
+/* A taken write, freeze or tick's counts, now: on arrival (async) or at the close of its clock
+ * (bsp). */
+rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
+rh_status ops_freeze(struct shard *s, const struct head *h, const struct frame *f,
+                     bool apply) MUST_CHECK;
+/* An observer may ask for a table that exists. */
+void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame *f);
+
+/* ---- pulls.c ---- */
+/* w NULL: an observer, who waits for nothing. */
+void pulls_frame(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
+                 struct frame *f);
+/* Answers the parked pulls of a worker (or of all) whose time has come. */
+void pulls_release(struct shard *s, struct session *w);
+void pulls_release_all(struct shard *s);
+
+/* ---- bsp.c ---- */
+/* The worker is in clock `clock` now: the ones before are over for it. */
+void bsp_enter(struct shard *s, struct session *w, uint64_t clock);
+/* Closes every clock that all workers have ended. */
+void bsp_close(struct shard *s);
+/* The lowest rank that has not ended `clock`, or WIRE_NOBODY. */
+uint32_t bsp_laggard(const struct shard *s, uint64_t clock);
+
+/* ---- lead.c ---- */
+/* Lets a worker in, or says why not: mode, world, rank. Creates its session. *welcome is filled in.
+ */
+rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
+                     const struct msg_hello *m, struct session **out) MUST_CHECK;
+/* The table that an OPEN means, made if need be. *out is checked against the spec that was asked
+ * for. */
+rh_status lead_open(struct shard *s, const struct msg_open *m, struct table **out) MUST_CHECK;
+void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index);
+/* Lets go whoever waits at a barrier that everyone has reached. */
+void lead_release(struct shard *s);
+/* The lowest rank that has not reached a barrier, or WIRE_NOBODY. */
+uint32_t lead_absent(const struct shard *s, uint32_t index);
+
+/* ---- facts.c ---- */
+void facts_answer(struct shard *s, uint32_t peer, const struct head *h, uint32_t what);
+
+#endif

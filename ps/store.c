@@ -1,0 +1,95 @@
+/* store.c - the arrays of one table. Memory comes from mmap, so that untouched pages are zeros that
+ * cost nothing, and a huge table is made by one system call. */
+#include "ps/store.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/size.h"
+
+enum { LINE_FLOATS = 16, HUGE_PAGE = 2 << 20 };
+
+/* Huge pages save page walks: gathers of 256-byte rows from 1 GiB ran 19 to 25 % faster, SGD 21 %,
+ * Adam 10 %, the first touch of every row 8 times. But a row touched alone then costs 2 MiB. So an
+ * array gets them if it is at most this fraction of physical memory: even wholly resident, it does
+ * no harm. */
+enum { HUGE_FRACTION = 8 };
+
+/* A row below 64 bytes never straddles a cache line, a larger one begins on a line. */
+static uint32_t stride_for(uint32_t floats) {
+    if (floats >= LINE_FLOATS)
+        return (floats + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+    uint32_t stride = floats != 0;
+    while (stride < floats)
+        stride *= 2;
+    return stride;
+}
+
+static bool huge_pages_pay(size_t len_bytes) {
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return len_bytes >= HUGE_PAGE && len_bytes <= memory / HUGE_FRACTION;
+}
+
+/* NULL, with the text set, if even the address space is refused. */
+static void *reserve(const struct store *s, const char *what, size_t len_bytes) {
+    void *p = mmap(NULL, len_bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        err_sys(RH_ENOMEM,
+                "cannot reserve %zu bytes of address space for the %s of %" PRIu64
+                " rows of dim %u; use more shards, or look at ulimit -v and "
+                "vm.overcommit_memory (2 refuses large tables)",
+                len_bytes, what, s->rows, s->dim);
+        return NULL;
+    }
+    if (huge_pages_pay(len_bytes))
+        (void)madvise(p, len_bytes, MADV_HUGEPAGE); /* a kernel without them says no: no harm */
+    return p;
+}
+
+rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slots_per_weight) {
+    assert(rows > 0 && dim > 0);
+    *s = (struct store){.rows = rows, .dim = dim, .slot_dim = dim * slots_per_weight};
+    s->stride = stride_for(s->dim);
+    s->slot_stride = stride_for(s->slot_dim);
+    s->touched_bytes = (rows / 64 + (rows % 64 != 0)) * sizeof *s->touched;
+    if (!size_mul3(rows, s->stride, sizeof(float), &s->weight_bytes) ||
+        !size_mul3(rows, s->slot_stride, sizeof(float), &s->slot_bytes))
+        return err_set(RH_ENOMEM, "%" PRIu64 " rows of dim %u are more than can be addressed", rows,
+                       dim);
+
+    s->weights = reserve(s, "weights", s->weight_bytes);
+    if (s->weights == NULL)
+        return RH_ENOMEM;
+    s->touched = reserve(s, "touched bits", s->touched_bytes);
+    if (s->touched == NULL) {
+        store_fini(s);
+        return RH_ENOMEM;
+    }
+    return RH_OK;
+}
+
+void store_fini(struct store *s) {
+    if (s->weights != NULL)
+        munmap(s->weights, s->weight_bytes);
+    if (s->slots != NULL)
+        munmap(s->slots, s->slot_bytes);
+    if (s->touched != NULL)
+        munmap(s->touched, s->touched_bytes);
+    *s = (struct store){0};
+}
+
+rh_status store_open_slots(struct store *s) {
+    if (s->slots != NULL || s->slot_dim == 0)
+        return RH_OK;
+    s->slots = reserve(s, "optimizer state", s->slot_bytes);
+    return s->slots != NULL ? RH_OK : RH_ENOMEM;
+}
+
+uint64_t store_memory_bytes(const struct store *s) {
+    uint64_t floats = s->stride + (s->slots != NULL ? s->slot_stride : 0);
+    return s->n_touched * floats * sizeof(float);
+}

@@ -1,0 +1,50 @@
+/* store.h - the memory of one table on one shard: an array of weights, and, from the first update
+ * on, an array of optimizer slots; side arrays of bits. Address space is reserved for every row at
+ * once and costs memory only where a row was touched, so a table of a billion rows is made in no
+ * time. Knows nothing of ids, optimizers or clocks. */
+#ifndef PS_STORE_H
+#define PS_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+struct store {
+    float *weights;    /* (rows, stride) */
+    float *slots;      /* (rows, slot_stride), NULL before store_open_slots */
+    uint64_t *touched; /* bit r: row r was written or updated; its weights count */
+    uint64_t rows, n_touched;
+    uint32_t dim,
+        stride; /* floats; stride: next power of two below 64 bytes, else a multiple of 64 bytes */
+    uint32_t slot_dim, slot_stride; /* floats of optimizer state in a row: dim * slots per weight */
+    size_t weight_bytes, slot_bytes, touched_bytes; /* reserved */
+};
+
+/* RH_ENOMEM with the sizes, when even the address space is refused. */
+rh_status store_init(struct store *s, uint64_t rows, uint32_t dim,
+                     uint32_t slots_per_weight) MUST_CHECK;
+void store_fini(struct store *s); /* fine on a zeroed or half-made store */
+
+/* Reserves the optimizer slots, all zero. Does nothing if they are there or slot_dim is 0. */
+rh_status store_open_slots(struct store *s) MUST_CHECK;
+
+static inline float *store_row(const struct store *s, uint64_t row) {
+    return s->weights + row * s->stride;
+}
+static inline float *store_slot(const struct store *s, uint64_t row) {
+    return s->slots != NULL ? s->slots + row * s->slot_stride : NULL;
+}
+static inline bool store_is_touched(const struct store *s, uint64_t row) {
+    return s->touched[row >> 6] >> (row & 63) & 1;
+}
+static inline void store_touch(struct store *s, uint64_t row) {
+    s->touched[row >> 6] |= UINT64_C(1) << (row & 63);
+    s->n_touched++;
+}
+
+/* Bytes that touched rows use: weights and, if there are any, slots. */
+uint64_t store_memory_bytes(const struct store *s);
+
+#endif

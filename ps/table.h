@@ -1,0 +1,55 @@
+/* table.h - one table's part on one shard: index, store, initializer and optimizer put together.
+ * Rows in, rows out; it knows no clocks, no workers and no frames, and one thread owns it. Ids and
+ * rows are views of frames: little-endian, at any address. */
+#ifndef PS_TABLE_H
+#define PS_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "proto/spec.h"
+#include "ps/index.h"
+#include "ps/init.h"
+#include "ps/opt.h"
+#include "ps/store.h"
+
+struct table {
+    char name[WIRE_NAME_MAX + 1];
+    uint32_t number;
+    struct spec spec;
+    struct index index;
+    struct store store;
+    struct init init;
+    const struct opt_ops *opt;
+    uint64_t frozen_until; /* pushes of clocks below it are dropped. 0: not frozen; UINT64_MAX: for
+                              ever */
+    float *scratch;        /* (dim): one row at an aligned address */
+    uint64_t *rows;        /* (rows_cap): the last table_locate's answer */
+    uint32_t rows_cap;
+};
+
+rh_status table_new(const char *name, uint32_t number, const struct spec *s, uint32_t shard,
+                    uint32_t shards, struct table **out) MUST_CHECK;
+void table_free(struct table **t);
+
+/* Checks all n ids and keeps their local rows in t->rows for the calls below. RH_ERANGE, RH_ENOMEM:
+ * nothing has changed. */
+rh_status table_locate(struct table *t, const uint8_t *ids, uint32_t n) MUST_CHECK;
+
+/* out: (n, dim). Never writes the table. After table_locate of the same ids. */
+void table_read(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out);
+
+/* Overwrites the located rows; optimizer state stays. */
+void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *in);
+
+/* One optimizer step of the located rows. steps is T, this step included. A row that nobody has
+ * touched starts from its initial value. RH_ENOMEM before anything has changed. */
+rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
+                       double lr, uint64_t steps) MUST_CHECK;
+
+static inline bool table_is_frozen(const struct table *t, uint64_t clock) {
+    return clock < t->frozen_until;
+}
+
+#endif

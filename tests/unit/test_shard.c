@@ -1,0 +1,525 @@
+/* test_shard.c - a shard, spoken to frame by frame: who is let in, what is taken, what waits, and what is refused unchanged. */
+#include <check.h>
+#include <string.h>
+
+#include "tests/support/talker.h"
+#include "tests/unit/suites.h"
+
+enum { ASYNC = 1, SSP = 2, BSP = 3, DIM = 2 };
+
+static struct memory_net net;
+static struct shard *shard;
+static struct talker a, b; /* ranks 0 and 1 */
+
+static void start(uint32_t world) {
+    struct shard_config c;
+    shard_config_init(&c);
+    c.incarnation = 42;
+    c.world = world;
+    memory_net_init(&net);
+    ck_assert_int_eq(shard_new(&c, &net.net, &shard), RH_OK);
+    talker_init(&a, shard, &net, 0);
+    talker_init(&b, shard, &net, 1);
+}
+
+static void setup(void) {
+    start(0);
+}
+
+static void teardown(void) {
+    shard_free(&shard);
+    memory_net_fini(&net);
+}
+
+static struct spec zeros(uint64_t rows) {
+    return (struct spec){.kind = SPEC_DENSE,
+                         .dim = DIM,
+                         .rows = rows,
+                         .init = SPEC_ZEROS,
+                         .opt = SPEC_SGD,
+                         .lr = 1.0};
+}
+
+static void join(struct talker *t, uint32_t mode, uint32_t world) {
+    ck_assert_int_eq(talker_hello(t, mode, world), WIRE_WELCOME);
+}
+
+static void open_table(struct talker *t) {
+    struct spec s = zeros(100);
+    ck_assert_int_eq(talker_open(t, "t", &s), WIRE_OPENED);
+}
+
+static int push1(struct talker *t, uint64_t id, float x, uint64_t pushes) {
+    float g[DIM] = {x, x};
+    return talker_push(t, 1, 1, &id, DIM, g, pushes);
+}
+
+/* The first number of a row, or -999 if there is no answer yet. */
+static float pull1(struct talker *t, uint64_t id) {
+    float row[DIM];
+    return talker_pull(t, 1, 1, &id, DIM, row) == WIRE_ROWS ? row[0] : -999.0f;
+}
+
+static float taken(struct talker *t) {
+    struct head h;
+    float row[DIM];
+    return talker_answer(t, &h, DIM, row) == WIRE_ROWS ? row[0] : -999.0f;
+}
+
+/* ---- hello ---- */
+
+START_TEST(a_worker_is_welcomed_and_gets_an_incarnation) {
+    join(&a, ASYNC, 1);
+    ck_assert_uint_eq(a.head.worker_inc, 1);
+    ck_assert_uint_eq(a.head.server_inc, 42);
+}
+END_TEST
+
+START_TEST(a_repeated_hello_is_the_same_client) {
+    uint32_t nonce = a.head.num.call;
+    join(&a, ASYNC, 1);
+    a.head.worker_inc = 0;
+    a.head.num.call = nonce;
+    join(&a, ASYNC, 1);
+    ck_assert_uint_eq(a.head.worker_inc, 1);
+}
+END_TEST
+
+START_TEST(a_rank_that_is_taken_is_refused_until_it_falls_silent) {
+    join(&a, ASYNC, 1);
+    struct talker other;
+    talker_init(&other, shard, &net, 0);
+    other.head.num.call = 4711;
+    ck_assert_int_eq(talker_hello(&other, ASYNC, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "rank 0 is taken"));
+    other.now_ms = 1000 + 10000;
+    join(&other, ASYNC, 1);
+    ck_assert_uint_eq(other.head.worker_inc, 2);
+    /* and the old one is fenced off */
+    struct spec s = zeros(100);
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "newer client"));
+}
+END_TEST
+
+START_TEST(another_mode_or_world_is_a_mismatch_that_says_both) {
+    join(&a, ASYNC, 2);
+    ck_assert_int_eq(talker_hello(&b, BSP, 2), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "mode async, worker 1 asks for bsp"));
+    ck_assert_int_eq(talker_hello(&b, ASYNC, 3), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "has 2 workers, worker 1 says 3"));
+    join(&b, ASYNC, 2);
+}
+END_TEST
+
+START_TEST(ssp_is_refused_by_name) {
+    ck_assert_int_eq(talker_hello(&a, SSP, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "ssp is not built yet"));
+}
+END_TEST
+
+START_TEST(a_rank_beyond_the_world_is_refused) {
+    ck_assert_int_eq(talker_hello(&b, ASYNC, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "rank 1 in a job of 1"));
+}
+END_TEST
+
+START_TEST(a_shard_that_is_called_by_another_number_says_who_it_is) {
+    uint8_t room[64];
+    struct buf body;
+    buf_wrap(&body, room, sizeof room);
+    msg_put_hello(&body, &(struct msg_hello){.shard = 1, .shards = 2, .mode = ASYNC, .world = 1});
+    talker_send(&a, WIRE_HELLO, 0, (struct opnum){0, 1, 0}, (struct opnum){0}, 0, &body);
+    struct head h;
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_REFUSE);
+    ck_assert_int_eq(h.status, RH_EMISMATCH);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "shard 0 of 1"));
+}
+END_TEST
+
+START_TEST(another_job_is_fenced_off) {
+    a.head.job = 1;
+    ck_assert_int_eq(talker_hello(&a, ASYNC, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "another job"));
+}
+END_TEST
+
+START_TEST(another_protocol_version_is_told_so) {
+    uint8_t raw[WIRE_HEAD] = {0};
+    struct head h = {.version = WIRE_VERSION, .kind = WIRE_HELLO};
+    wire_seal(raw, &h);
+    raw[4] = 9;
+    struct frame *f = frame_new(net.net.pool, sizeof raw);
+    memcpy(f->data, raw, sizeof raw);
+    shard_frame(shard, 1, f, 0);
+    frame_unref(f);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_REFUSE);
+    ck_assert_int_eq(h.status, RH_EVERSION);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "version 1, the caller 9"));
+}
+END_TEST
+
+START_TEST(who_has_not_said_hello_is_fenced_off) {
+    a.head.server_inc = 42;
+    a.head.worker_inc = 1;
+    ck_assert_int_eq(push1(&a, 1, 1, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "hello first"));
+}
+END_TEST
+
+START_TEST(a_frame_for_an_earlier_life_of_the_shard_is_fenced_off) {
+    join(&a, ASYNC, 1);
+    a.head.server_inc = 41;
+    ck_assert_int_eq(push1(&a, 1, 1, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "restarted"));
+}
+END_TEST
+
+START_TEST(an_observer_looks_and_cannot_change) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    ck_assert_int_eq(push1(&a, 3, -5, 1), WIRE_ACK);
+    struct talker o;
+    talker_init(&o, shard, &net, WIRE_OBSERVER);
+    ck_assert(pull1(&o, 3) == 5.0f);
+    ck_assert_int_eq(push1(&o, 3, 1, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "look, not change"));
+}
+END_TEST
+
+/* ---- ops ---- */
+
+START_TEST(a_push_is_seen_by_the_next_pull) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    ck_assert_int_eq(push1(&a, 99, 2, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 99) == -2.0f);
+    ck_assert(pull1(&a, 98) == 0.0f);
+}
+END_TEST
+
+START_TEST(a_frame_without_a_sum_is_dropped_where_sums_are_due) {
+    join(&a, ASYNC, 1);
+    talker_send(&a, WIRE_BEAT, WIRE_NOSUM, (struct opnum){0, 9, 0}, a.last, 0, NULL);
+    struct head h;
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), 0);
+    talker_send(&a, WIRE_BEAT, 0, (struct opnum){0, 9, 0}, a.last, 0, NULL);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ALIVE);
+}
+END_TEST
+
+START_TEST(a_repeated_push_is_acked_and_not_applied) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    struct talker before = a;
+    ck_assert_int_eq(push1(&a, 7, 1, 1), WIRE_ACK);
+    for (int i = 0; i < 3; i++) {
+        struct talker again = before;
+        ck_assert_int_eq(push1(&again, 7, 1, 1), WIRE_ACK);
+    }
+    ck_assert(pull1(&a, 7) == -1.0f);
+}
+END_TEST
+
+START_TEST(a_different_push_under_a_used_number_is_eproto) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    struct talker before = a;
+    ck_assert_int_eq(push1(&a, 7, 1, 1), WIRE_ACK);
+    ck_assert_int_eq(push1(&before, 8, 1, 1), WIRE_REFUSE);
+    ck_assert(pull1(&a, 8) == 0.0f);
+}
+END_TEST
+
+START_TEST(ops_that_come_out_of_order_are_applied_in_order) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    struct talker late = a, early = a;
+    early.head.num.call++;
+    early.last = early.head.num;
+    uint64_t id = 7;
+    float one[DIM] = {1, 1}, ten[DIM] = {10, 10};
+    ck_assert_int_eq(talker_write(&early, 1, 1, &id, DIM, ten), 0); /* parked: no answer */
+    ck_assert(pull1(&early, 7) == -999.0f);                         /* and its pull waits for it */
+    ck_assert_int_eq(talker_write(&late, 1, 1, &id, DIM, one), WIRE_ACK);
+    struct head h;
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ACK);
+    ck_assert(taken(&a) == 10.0f);
+}
+END_TEST
+
+START_TEST(an_id_of_nowhere_is_refused_and_the_chain_goes_on) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    uint64_t ids[2] = {1, 100};
+    float g[2 * DIM] = {1, 1, 1, 1};
+    ck_assert_int_eq(talker_push(&a, 1, 2, ids, DIM, g, 1), WIRE_REFUSE);
+    ck_assert(pull1(&a, 1) == 0.0f); /* nothing of it was applied */
+    ck_assert_int_eq(push1(&a, 1, 1, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 1) == -1.0f);
+}
+END_TEST
+
+START_TEST(a_push_without_a_count_or_with_a_senseless_lr_is_eproto) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    ck_assert_int_eq(push1(&a, 1, 1, 0), WIRE_REFUSE);
+    a.lr = -1;
+    ck_assert_int_eq(push1(&a, 1, 1, 1), WIRE_REFUSE);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, -1, 1), WIRE_REFUSE);
+    ck_assert(pull1(&a, 1) == 0.0f);
+}
+END_TEST
+
+START_TEST(a_table_nobody_opened_is_refused) {
+    join(&a, ASYNC, 1);
+    ck_assert_int_eq(push1(&a, 1, 1, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "not opened"));
+}
+END_TEST
+
+START_TEST(opening_with_another_spec_names_the_field) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    struct spec s = zeros(101);
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "num_embeddings"));
+    open_table(&a);
+}
+END_TEST
+
+START_TEST(a_frozen_table_drops_pushes_and_takes_writes) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    ck_assert_int_eq(talker_freeze(&a, 1, 100, 0, false), WIRE_ACK);
+    ck_assert_int_eq(push1(&a, 5, 1, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == 0.0f);
+    uint64_t id = 5;
+    float row[DIM] = {8, 8};
+    ck_assert_int_eq(talker_write(&a, 1, 1, &id, DIM, row), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == 8.0f);
+    ck_assert_int_eq(talker_freeze(&a, 1, 100, 0, true), WIRE_ACK);
+    ck_assert_int_eq(push1(&a, 5, 1, 2), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == 7.0f);
+}
+END_TEST
+
+START_TEST(a_freeze_until_a_clock_is_measured_by_the_pushers_clock) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    ck_assert_int_eq(talker_freeze(&a, 1, 100, 1, false), WIRE_ACK);
+    ck_assert_int_eq(push1(&a, 5, 1, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == 0.0f);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert_int_eq(push1(&a, 5, 1, 2), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -1.0f);
+}
+END_TEST
+
+START_TEST(freezing_a_part_of_a_table_is_refused_for_now) {
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    ck_assert_int_eq(talker_freeze(&a, 1, 50, 0, false), WIRE_REFUSE);
+}
+END_TEST
+
+/* ---- clocks ---- */
+
+START_TEST(bsp_applies_a_clock_when_all_have_ended_it) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    open_table(&a);
+    open_table(&b);
+    ck_assert_int_eq(push1(&a, 5, 1, 1), WIRE_ACK);
+    ck_assert_int_eq(push1(&b, 5, 2, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == 0.0f); /* a pull of clock 0 sees clock 0's beginning */
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -999.0f); /* clock 0 is not closed: rank 1 */
+    ck_assert_int_eq(talker_end(&b, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert(taken(&a) == -3.0f);
+    ck_assert(pull1(&b, 5) == -3.0f);
+}
+END_TEST
+
+START_TEST(bsp_takes_the_lr_of_the_lowest_rank_that_pushed) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    open_table(&a);
+    open_table(&b);
+    ck_assert_int_eq(push1(&b, 5, 2, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&b, WIRE_TICK, 1, 1, 0.5, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 0, 100.0, 0), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -1.0f);
+}
+END_TEST
+
+START_TEST(bsp_applies_writes_before_the_sum) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    open_table(&a);
+    open_table(&b);
+    uint64_t id = 5;
+    float row[DIM] = {100, 100};
+    ck_assert_int_eq(push1(&a, 5, 1, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_write(&b, 1, 1, &id, DIM, row), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&b, WIRE_TICK, 1, 0, 1.0, 0), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == 99.0f);
+}
+END_TEST
+
+START_TEST(a_worker_that_left_is_not_waited_for) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    open_table(&a);
+    open_table(&b);
+    ck_assert_int_eq(push1(&b, 5, 4, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&b, WIRE_BYE, 1, 1, 1.0, 1), WIRE_ACK);
+    for (int clock = 0; clock < 3; clock++)
+        ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -4.0f);
+}
+END_TEST
+
+START_TEST(a_job_whose_workers_all_left_closes_what_they_ended) {
+    join(&a, BSP, 1);
+    open_table(&a);
+    ck_assert_int_eq(push1(&a, 5, 4, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&a, WIRE_BYE, 1, 1, 1.0, 1), WIRE_ACK);
+    struct talker o;
+    talker_init(&o, shard, &net, WIRE_OBSERVER);
+    ck_assert(pull1(&o, 5) == -4.0f);
+}
+END_TEST
+
+START_TEST(the_dead_workers_half_clock_is_dropped_when_its_heir_comes) {
+    join(&a, BSP, 1);
+    open_table(&a);
+    ck_assert_int_eq(push1(&a, 5, 4, 1), WIRE_ACK);
+    struct talker heir;
+    talker_init(&heir, shard, &net, 0);
+    heir.now_ms = 60000;
+    heir.head.num.call = 99;
+    join(&heir, BSP, 1);
+    heir.head.num.clock = 1; /* as the welcome said */
+    open_table(&heir);
+    ck_assert(pull1(&heir, 5) == 0.0f);
+}
+END_TEST
+
+START_TEST(beats_say_for_whom_a_pull_waits) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    open_table(&a);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -999.0f);
+    talker_send(&a, WIRE_BEAT, 0, a.head.num, a.last, 0, NULL);
+    struct frame *f = memory_net_take(&net);
+    struct head h;
+    ck_assert_int_eq(wire_open(f->data, f->len, &h), RH_OK);
+    ck_assert_int_eq(h.kind, WIRE_ALIVE);
+    struct rd r;
+    struct msg_alive m;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    msg_get_alive(&r, &m);
+    ck_assert_uint_eq(m.waiting_for, 1);
+    ck_assert_uint_eq(m.waiting_clock, 0);
+    frame_unref(f);
+}
+END_TEST
+
+static int barrier(struct talker *t, uint32_t index) {
+    uint8_t room[8];
+    struct buf body;
+    struct head h;
+    buf_wrap(&body, room, sizeof room);
+    buf_put_u32(&body, index);
+    talker_send(t, WIRE_BARRIER, 0, (struct opnum){0, 70, 0}, t->last, 0, &body);
+    return talker_answer(t, &h, 0, NULL);
+}
+
+START_TEST(a_barrier_lets_go_when_all_are_there_and_may_be_asked_again) {
+    struct head h;
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    ck_assert_int_eq(barrier(&a, 1), 0);
+    ck_assert_int_eq(barrier(&a, 1), 0);
+    ck_assert_int_eq(barrier(&b, 1), WIRE_PASSED);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_PASSED);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), 0);
+    ck_assert_int_eq(barrier(&a, 1), WIRE_PASSED);
+}
+END_TEST
+
+START_TEST(a_barrier_does_not_wait_for_who_has_left) {
+    struct head h;
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    ck_assert_int_eq(barrier(&a, 1), 0);
+    ck_assert_int_eq(talker_end(&b, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_PASSED);
+}
+END_TEST
+
+START_TEST(a_shard_is_finished_when_the_launchers_world_has_left) {
+    teardown();
+    start(2);
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    ck_assert_int_eq(talker_end(&a, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert(!shard_finished(shard));
+    ck_assert_int_eq(talker_end(&b, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert(shard_finished(shard));
+    ck_assert_int_eq(a.net->first == NULL, 1);
+}
+END_TEST
+
+START_TEST(a_shard_without_a_launcher_stays) {
+    join(&a, ASYNC, 1);
+    ck_assert_int_eq(talker_end(&a, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert(!shard_finished(shard));
+}
+END_TEST
+
+Suite *shard_suite(void) {
+    Suite *suite = suite_create("shard");
+    TCase *tc = tcase_create("shard");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_worker_is_welcomed_and_gets_an_incarnation);
+    tcase_add_test(tc, a_repeated_hello_is_the_same_client);
+    tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
+    tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
+    tcase_add_test(tc, ssp_is_refused_by_name);
+    tcase_add_test(tc, a_rank_beyond_the_world_is_refused);
+    tcase_add_test(tc, a_shard_that_is_called_by_another_number_says_who_it_is);
+    tcase_add_test(tc, another_job_is_fenced_off);
+    tcase_add_test(tc, another_protocol_version_is_told_so);
+    tcase_add_test(tc, who_has_not_said_hello_is_fenced_off);
+    tcase_add_test(tc, a_frame_for_an_earlier_life_of_the_shard_is_fenced_off);
+    tcase_add_test(tc, an_observer_looks_and_cannot_change);
+    tcase_add_test(tc, a_push_is_seen_by_the_next_pull);
+    tcase_add_test(tc, a_frame_without_a_sum_is_dropped_where_sums_are_due);
+    tcase_add_test(tc, a_repeated_push_is_acked_and_not_applied);
+    tcase_add_test(tc, a_different_push_under_a_used_number_is_eproto);
+    tcase_add_test(tc, ops_that_come_out_of_order_are_applied_in_order);
+    tcase_add_test(tc, an_id_of_nowhere_is_refused_and_the_chain_goes_on);
+    tcase_add_test(tc, a_push_without_a_count_or_with_a_senseless_lr_is_eproto);
+    tcase_add_test(tc, a_table_nobody_opened_is_refused);
+    tcase_add_test(tc, opening_with_another_spec_names_the_field);
+    tcase_add_test(tc, a_frozen_table_drops_pushes_and_takes_writes);
+    tcase_add_test(tc, a_freeze_until_a_clock_is_measured_by_the_pushers_clock);
+    tcase_add_test(tc, freezing_a_part_of_a_table_is_refused_for_now);
+    tcase_add_test(tc, bsp_applies_a_clock_when_all_have_ended_it);
+    tcase_add_test(tc, bsp_takes_the_lr_of_the_lowest_rank_that_pushed);
+    tcase_add_test(tc, bsp_applies_writes_before_the_sum);
+    tcase_add_test(tc, a_worker_that_left_is_not_waited_for);
+    tcase_add_test(tc, a_job_whose_workers_all_left_closes_what_they_ended);
+    tcase_add_test(tc, the_dead_workers_half_clock_is_dropped_when_its_heir_comes);
+    tcase_add_test(tc, beats_say_for_whom_a_pull_waits);
+    tcase_add_test(tc, a_barrier_lets_go_when_all_are_there_and_may_be_asked_again);
+    tcase_add_test(tc, a_barrier_does_not_wait_for_who_has_left);
+    tcase_add_test(tc, a_shard_is_finished_when_the_launchers_world_has_left);
+    tcase_add_test(tc, a_shard_without_a_launcher_stays);
+    suite_add_tcase(suite, tc);
+    return suite;
+}

@@ -1,0 +1,145 @@
+/* test_store.c - memory of a table: made at once, zero, aligned, and paid for only where touched. */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "ps/store.h"
+#include "tests/unit/suites.h"
+
+static struct store s;
+
+static void teardown(void) {
+    store_fini(&s);
+}
+
+static size_t resident_bytes(void) {
+    FILE *f = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(f);
+    unsigned long pages = 0;
+    ck_assert_int_eq(fscanf(f, "%*u %lu", &pages), 1);
+    fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+START_TEST(strides_are_powers_of_two_below_a_line_and_lines_above) {
+    static const uint32_t dims[] = {1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 32, 33, 100, 4096};
+    static const uint32_t strides[] = {1, 2, 4, 4, 8, 8, 16, 16, 16, 32, 32, 48, 112, 4096};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        ck_assert_int_eq(store_init(&s, 10, dims[i], 1), RH_OK);
+        ck_assert_uint_eq(s.stride, strides[i]);
+        ck_assert_uint_eq(s.slot_stride, strides[i]);
+        store_fini(&s);
+    }
+}
+END_TEST
+
+START_TEST(no_row_straddles_more_lines_than_it_must) {
+    for (uint32_t dim = 1; dim <= 200; dim++) {
+        ck_assert_int_eq(store_init(&s, 50, dim, 2), RH_OK);
+        ck_assert_int_eq(store_open_slots(&s), RH_OK);
+        for (uint64_t row = 0; row < 50; row++) {
+            size_t in_line = (uintptr_t)store_row(&s, row) % 64 + dim * sizeof(float);
+            ck_assert(in_line <= 64 || (uintptr_t)store_row(&s, row) % 64 == 0);
+            in_line = (uintptr_t)store_slot(&s, row) % 64 + 2 * dim * sizeof(float);
+            ck_assert(in_line <= 64 || (uintptr_t)store_slot(&s, row) % 64 == 0);
+        }
+        store_fini(&s);
+    }
+}
+END_TEST
+
+START_TEST(a_billion_rows_are_made_in_no_time_and_cost_what_is_touched) {
+    const uint64_t rows = 1000 * 1000 * 1000;
+    size_t before = resident_bytes();
+    struct timespec t0, t1;
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    ck_assert_int_eq(store_init(&s, rows, 64, 2), RH_OK);
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    ck_assert_int_lt((t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000, 100);
+
+    const uint64_t some[] = {0, 1, rows / 2, rows - 1};
+    for (int i = 0; i < 4; i++) {
+        ck_assert(!store_is_touched(&s, some[i]));
+        ck_assert(store_row(&s, some[i])[63] == 0 && store_slot(&s, some[i])[127] == 0);
+        store_row(&s, some[i])[63] = 1;
+        store_slot(&s, some[i])[127] = 2;
+        store_touch(&s, some[i]);
+        ck_assert(store_is_touched(&s, some[i]));
+    }
+    ck_assert_uint_eq(s.n_touched, 4);
+    ck_assert_uint_eq(store_memory_bytes(&s), 4 * (64 + 128) * 4);
+    ck_assert_uint_lt(resident_bytes() - before, 8 << 20);
+}
+END_TEST
+
+START_TEST(touched_bits_do_not_spill) {
+    ck_assert_int_eq(store_init(&s, 130, 3, 0), RH_OK);
+    static const uint64_t rows[] = {0, 63, 64, 127, 128, 129};
+    for (int i = 0; i < 6; i++)
+        store_touch(&s, rows[i]);
+    uint32_t n = 0;
+    for (uint64_t row = 0; row < 130; row++)
+        n += store_is_touched(&s, row);
+    ck_assert_uint_eq(n, 6);
+    for (int i = 0; i < 6; i++)
+        ck_assert(store_is_touched(&s, rows[i]));
+}
+END_TEST
+
+START_TEST(slots_come_when_they_are_opened_and_stay) {
+    ck_assert_int_eq(store_init(&s, 100, 5, 2), RH_OK);
+    ck_assert_ptr_null(store_slot(&s, 99));
+    store_touch(&s, 7);
+    ck_assert_uint_eq(store_memory_bytes(&s), 8 * 4);
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    ck_assert_uint_eq(store_memory_bytes(&s), (8 + 16) * 4);
+    store_slot(&s, 99)[9] = 3;
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    ck_assert(store_slot(&s, 99)[9] == 3);
+}
+END_TEST
+
+START_TEST(an_optimizer_without_state_has_no_slots) {
+    ck_assert_int_eq(store_init(&s, 100, 5, 0), RH_OK);
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    ck_assert_ptr_null(s.slots);
+    ck_assert_ptr_null(store_slot(&s, 99));
+}
+END_TEST
+
+START_TEST(too_much_address_space_is_enomem_with_the_sizes) {
+    const uint64_t rows = UINT64_C(1) << 48;
+    ck_assert_int_eq(store_init(&s, rows, 64, 0), RH_ENOMEM);
+    ck_assert_ptr_nonnull(strstr(err_text(), "72057594037927936 bytes"));
+    ck_assert_ptr_nonnull(strstr(err_text(), "281474976710656 rows of dim 64"));
+    ck_assert_int_eq(store_init(&s, UINT64_MAX / 2, 64, 0), RH_ENOMEM);
+    ck_assert_ptr_nonnull(strstr(err_text(), "9223372036854775807 rows of dim 64"));
+}
+END_TEST
+
+START_TEST(an_empty_store_can_be_ended) {
+    struct store empty = {0};
+    store_fini(&empty);
+    store_fini(&empty);
+}
+END_TEST
+
+Suite *store_suite(void) {
+    TCase *tc = tcase_create("memory");
+    tcase_add_checked_fixture(tc, NULL, teardown);
+    tcase_add_test(tc, strides_are_powers_of_two_below_a_line_and_lines_above);
+    tcase_add_test(tc, no_row_straddles_more_lines_than_it_must);
+    tcase_add_test(tc, a_billion_rows_are_made_in_no_time_and_cost_what_is_touched);
+    tcase_add_test(tc, touched_bits_do_not_spill);
+    tcase_add_test(tc, slots_come_when_they_are_opened_and_stay);
+    tcase_add_test(tc, an_optimizer_without_state_has_no_slots);
+    tcase_add_test(tc, too_much_address_space_is_enomem_with_the_sizes);
+    tcase_add_test(tc, an_empty_store_can_be_ended);
+    Suite *suite = suite_create("store");
+    suite_add_tcase(suite, tc);
+    return suite;
+}
