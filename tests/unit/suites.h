@@ -33,7 +33,13 @@
     X(hostile)         \
     X(session)         \
     X(fold)            \
-    X(shard)
+    X(shard)           \
+    X(word2vec_text)   \
+    X(word2vec)        \
+    X(spearman)        \
+    X(config)          \
+    X(link)            \
+    X(plan)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
 UNIT_SUITES(UNIT_SUITE_DECLARE)

@@ -1,0 +1,27 @@
+/*
+ * lossy_net.h - a transport for tests: wraps any other and loses, doubles and reorders frames, in
+ * both directions, by a seeded generator. What PROTOCOL.md says a net may do, it does all the time.
+ */
+#ifndef TESTS_LOSSY_NET_H
+#define TESTS_LOSSY_NET_H
+
+#include <stdint.h>
+
+#include "proto/net.h"
+
+struct lossy_config {
+    uint64_t seed;
+    uint32_t lost, doubled, late; /* of a hundred frames */
+};
+
+struct lossy_counts {
+    uint64_t passed, lost, doubled, late;
+};
+
+/* Takes inner, and closes it when it is closed. Never NULL: aborts when memory is out. */
+struct net *lossy_net_new(struct net *inner, const struct lossy_config *c);
+
+/* What happened so far. */
+struct lossy_counts lossy_net_counts(const struct net *n);
+
+#endif

@@ -1,0 +1,322 @@
+/* client.c - see client.h: the lock, the waiting and the driving. Joining the job is connect.c's. */
+#include "worker/client.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "worker/batch.h"
+#include "worker/op.h"
+
+/* ---- time ---- */
+
+static int64_t real_now_ms(void *arg) {
+    (void)arg;
+    return clock_now_ms();
+}
+
+static int ms_until(int64_t until_ms, int64_t now_ms) {
+    int64_t ms = until_ms - now_ms;
+    return ms <= 0 ? 0 : ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static void real_pause(void *arg, int64_t until_ms) {
+    (void)arg;
+    poll(NULL, 0, ms_until(until_ms, clock_now_ms()));
+}
+
+const struct client_time client_real_time = {real_now_ms, real_pause, NULL};
+
+int64_t client_now(const rh_client *c) {
+    return c->time.now_ms(c->time.arg);
+}
+
+int64_t client_deadline(const rh_client *c, int timeout_ms) {
+    return client_now(c) + (timeout_ms < 0 ? c->op_timeout_ms : timeout_ms);
+}
+
+/* Releases the lock, sleeps until cond is signalled or until_ms, locks again. */
+static void sleep_on(rh_client *c, pthread_cond_t *cond, int64_t until_ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int ms = ms_until(until_ms, client_now(c));
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(cond, &c->lock, &t);
+}
+
+/* ---- what a call begins and ends with ---- */
+
+rh_status client_failed(const rh_client *c) {
+    return err_set(c->failed, "%s", c->failed_text);
+}
+
+rh_status client_check(const rh_client *c) {
+    if (getpid() != c->pid)
+        return err_set(RH_EINVAL,
+                       "this client belongs to process %ld: after a fork() the child must connect "
+                       "a client of its own",
+                       (long)c->pid);
+    return RH_OK;
+}
+
+rh_status client_enter(rh_client *c) {
+    rh_status s = client_check(c);
+    if (s != RH_OK)
+        return s;
+    pthread_mutex_lock(&c->lock);
+    if (c->failed == RH_OK)
+        return RH_OK;
+    s = client_failed(c);
+    pthread_mutex_unlock(&c->lock);
+    return s;
+}
+
+static bool is_blocked(const rh_client *c) {
+    for (uint32_t i = 0; i < c->shards; i++)
+        if (link_is_blocked(&c->links[i]))
+            return true;
+    return false;
+}
+
+/* Wakes those whose operations are over; who polls is not woken by a condition. */
+static void tell_news(rh_client *c) {
+    if (!c->news)
+        return;
+    c->news = false;
+    if (c->waiters > 0)
+        pthread_cond_broadcast(&c->changed);
+    if (c->polling)
+        c->net->ops->wake(c->net);
+}
+
+rh_status client_leave(rh_client *c, rh_status status) {
+    client_drain(c);
+    tell_news(c);
+    if (c->has_thread && c->waiters == 0 && is_blocked(c))
+        pthread_cond_signal(&c->rest);
+    pthread_mutex_unlock(&c->lock);
+    return status;
+}
+
+/* ---- driving ---- */
+
+/* One session is over for a reason that concerns all: nothing can be exact any more. */
+static void fail(rh_client *c, const struct link *l) {
+    c->failed = l->status;
+    c->failed_shard = l->cfg.shard;
+    snprintf(c->failed_text, sizeof c->failed_text, "%s", l->text);
+    c->news = true;
+    for (uint32_t i = 0; i < c->shards; i++)
+        link_fail(&c->links[i], c->failed, c->failed_text);
+}
+
+static struct link *link_of(rh_client *c, uint32_t peer) {
+    for (uint32_t i = 0; i < c->shards; i++)
+        if (c->links[i].cfg.peer == peer)
+            return &c->links[i];
+    return NULL;
+}
+
+void client_drain(rh_client *c) {
+    struct frame *f;
+    uint32_t peer;
+    while ((f = c->net->ops->recv(c->net, &peer)) != NULL) {
+        struct link *l = link_of(c, peer);
+        if (l != NULL) {
+            link_frame(l, f, client_now(c));
+            if (l->state == LINK_FAILED && c->failed == RH_OK)
+                fail(c, l);
+        }
+        frame_unref(f);
+    }
+}
+
+/* Does what is due, then takes in what came; in this order, for the net's fd tells nothing of what
+ * came before a send. Returns when something is due again. */
+static int64_t drive(rh_client *c) {
+    int64_t now_ms = client_now(c), next = INT64_MAX;
+    for (uint32_t i = 0; i < c->shards; i++) {
+        int64_t due = link_turn(&c->links[i], now_ms);
+        next = due < next ? due : next;
+    }
+    client_drain(c);
+    tell_news(c);
+    return next;
+}
+
+static void poll_net(rh_client *c, int64_t until_ms) {
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    int ms = ms_until(until_ms, client_now(c));
+    pthread_mutex_unlock(&c->lock);
+    poll(&p, 1, ms);
+    pthread_mutex_lock(&c->lock);
+}
+
+bool client_wait(rh_client *c, bool (*over)(const void *arg), const void *arg,
+                 int64_t deadline_ms) {
+    c->waiters++;
+    for (;;) {
+        int64_t next = drive(c);
+        c->driven_ms = client_now(c);
+        if (over(arg) || c->failed != RH_OK || c->driven_ms >= deadline_ms)
+            break;
+        if (next > deadline_ms)
+            next = deadline_ms;
+        if (c->fd < 0) {
+            c->time.pause(c->time.arg, next);
+        } else if (c->polling) {
+            sleep_on(c, &c->changed, deadline_ms);
+        } else {
+            c->polling = true;
+            poll_net(c, next);
+            c->polling = false;
+        }
+    }
+    c->waiters--;
+    if (c->waiters > 0 && !c->polling)
+        pthread_cond_signal(&c->changed); /* somebody else drives now */
+    return over(arg);
+}
+
+static bool is_false(const void *flag) {
+    return !*(const bool *)flag;
+}
+
+bool client_wait_turn(rh_client *c, const bool *flag, int64_t deadline_ms) {
+    return client_wait(c, is_false, flag, deadline_ms) && c->failed == RH_OK;
+}
+
+rh_status client_late(const rh_client *c, const char *what, uint32_t shard, enum wire_kind kind,
+                      int64_t since_ms) {
+    const struct link *l = &c->links[shard];
+    int64_t now_ms = client_now(c);
+    int64_t heard_ms = l->heard ? l->heard_ms : since_ms;
+    double waited = (double)(now_ms - since_ms) / 1000;
+    double silent = (double)(now_ms - heard_ms) / 1000;
+    if (now_ms - heard_ms > LINK_SILENT_MS)
+        return err_set(RH_EUNREACHABLE,
+                       "%s: nothing was heard of shard %u at %s for %.1f s: is its server alive?",
+                       what, shard, l->cfg.address, silent);
+    if (l->waits_for == WIRE_NOBODY || now_ms - l->alive_ms > LINK_SILENT_MS)
+        return err_set(
+            RH_ETIMEDOUT,
+            "%s: no answer from shard %u at %s in %.1f s; it was last heard of %.1f s ago", what,
+            shard, l->cfg.address, waited, silent);
+    if (kind == WIRE_BARRIER)
+        return err_set(RH_ETIMEDOUT, "%s: waits for worker %u, which is not here after %.1f s",
+                       what, l->waits_for, waited);
+    return err_set(RH_ETIMEDOUT,
+                   "%s: shard %u at %s waits for worker %u to end clock %u, after %.1f s", what,
+                   shard, l->cfg.address, l->waits_for, l->waits_clock, waited);
+}
+
+/* ---- the background thread ---- */
+
+/* It keeps away from the net while callers drive it, and for a while after. */
+enum { BACKGROUND_GRACE_MS = 100 };
+
+static void *background(void *arg) {
+    rh_client *c = arg;
+    pthread_mutex_lock(&c->lock);
+    while (!c->closing) {
+        int64_t grace_ms = c->driven_ms + BACKGROUND_GRACE_MS, now_ms = client_now(c);
+        if (c->waiters > 0)
+            sleep_on(c, &c->rest, now_ms + BACKGROUND_GRACE_MS);
+        else if (now_ms < grace_ms && !is_blocked(c))
+            sleep_on(c, &c->rest, grace_ms);
+        else
+            poll_net(c, drive(c));
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+rh_status client_start_thread(rh_client *c) {
+    int e = pthread_create(&c->thread, NULL, background, c);
+    if (e != 0) {
+        errno = e;
+        return err_sys(RH_ENOMEM, "cannot start the client's thread");
+    }
+    c->has_thread = true;
+    return RH_OK;
+}
+
+static void stop_thread(rh_client *c) {
+    if (!c->has_thread)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->closing = true;
+    pthread_cond_signal(&c->rest);
+    c->net->ops->wake(c->net);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    c->has_thread = false;
+}
+
+/* ---- birth and death ---- */
+
+rh_client *client_new(struct net *net, const struct roster *roster,
+                      const struct client_time *time) {
+    rh_client *c = calloc(1, sizeof *c);
+    struct link *links = calloc(roster->shards, sizeof *links);
+    if (c == NULL || links == NULL) {
+        free(c);
+        free(links);
+        return NULL;
+    }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, &monotonic);
+    pthread_cond_init(&c->rest, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    c->pid = getpid();
+    c->net = net;
+    c->time = *time;
+    c->roster = *roster;
+    c->shards = roster->shards;
+    c->links = links;
+    return c;
+}
+
+void client_free(rh_client *c) {
+    if (c == NULL)
+        return;
+    stop_thread(c);
+    for (uint32_t i = 0; i < c->shards; i++)
+        link_fini(&c->links[i]);
+    while (c->live != NULL) {
+        rh_op *op = c->live;
+        c->live = op->next;
+        op_destroy(op);
+    }
+    while (c->spare != NULL) {
+        rh_op *op = c->spare;
+        c->spare = op->next;
+        op_destroy(op);
+    }
+    batch_free_all(c);
+    while (c->tables != NULL) {
+        rh_table *t = c->tables;
+        c->tables = t->next;
+        free(t);
+    }
+    c->net->ops->close(c->net, CLIENT_LINGER_MS);
+    roster_fini(&c->roster);
+    pthread_cond_destroy(&c->rest);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    free(c->links);
+    free(c);
+}

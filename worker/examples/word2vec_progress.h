@@ -1,0 +1,44 @@
+/* word2vec_progress.h - how far training is, on stderr: a bar that redraws itself at a terminal, a
+ * line every ten seconds elsewhere. Each is one write(), so that lines of several processes do not
+ * mix. A launcher whose pipes hide the terminal says so: RH_TTY is 1 or 0, RH_COLUMNS its width. */
+#ifndef EXAMPLES_WORD2VEC_PROGRESS_H
+#define EXAMPLES_WORD2VEC_PROGRESS_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum progress_style { PROGRESS_NONE, PROGRESS_LINES, PROGRESS_BAR };
+
+struct progress {
+    /* set by the caller: */
+    uint32_t epochs;
+    uint32_t world; /* workers that are taken to be as fast as this one */
+    uint64_t steps; /* of all threads, to the end */
+
+    pthread_mutex_t mutex; /* over all that follows */
+    enum progress_style style;
+    size_t columns;
+    int64_t began_us, drawn_us;
+    uint64_t steps_done, words;
+    double loss; /* of a pair, lately */
+    double lr;
+};
+
+/* Starts the watch. Nothing is ever drawn if not `drawing`. */
+void progress_begin(struct progress *p, int drawing);
+
+/* One step is done. Any thread. */
+void progress_add(struct progress *p, uint64_t words, double loss, double lr);
+
+/* The last state, and the end of the line. */
+void progress_end(struct progress *p);
+
+double progress_seconds(const struct progress *p);
+
+/* "epoch 2/5  31 %  212,345 words/s  loss 1.93  lr 0.0240  ETA 0:41", with a bar in front if
+ * columns is not 0 and leaves room for one. `seconds` since the start. Returns the length. */
+size_t progress_text(const struct progress *p, double seconds, size_t columns, char *out,
+                     size_t cap);
+
+#endif

@@ -1,0 +1,131 @@
+#include "worker/examples/word2vec_train.h"
+
+#include "common/err.h"
+
+/* The library's words as ours. */
+static rh_status passed(rh_status s) {
+    return s == RH_OK ? s : err_set(s, "%s", rh_errmsg());
+}
+
+rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool ticks) {
+    *l = (struct lane){.training = t, .part = part, .ticks = ticks};
+    rng_init(&l->rng, t->seed, part);
+    batch_init(&l->batches[0]);
+    batch_init(&l->batches[1]);
+    rh_status s = text_reader_init(&l->reader, t->text);
+    if (s == RH_OK)
+        s = passed(rh_batch_new(t->client, &l->calls));
+    if (s != RH_OK)
+        lane_fini(l);
+    return s;
+}
+
+void lane_fini(struct lane *l) {
+    text_reader_fini(&l->reader);
+    batch_fini(&l->batches[0]);
+    batch_fini(&l->batches[1]);
+}
+
+static uint64_t steps_of(const struct training *t) {
+    return t->epochs * t->batches;
+}
+
+/* Reads the text of a step. */
+static rh_status read_step(struct lane *l, struct batch *b, uint64_t step) {
+    const struct training *t = l->training;
+    uint64_t stretch = l->part * t->batches + step % t->batches, begin, end;
+    rh_status s = text_cut(t->text, stretch, t->parts * t->batches, &begin);
+    if (s == RH_OK)
+        s = text_cut(t->text, stretch + 1, t->parts * t->batches, &end);
+    if (s == RH_OK)
+        s = batch_read(b, t->model, &l->reader, begin, end, &l->rng);
+    return s;
+}
+
+/* Begins to pull a batch's rows of both tables: one round trip. */
+static rh_status begin_pull(struct lane *l, struct batch *b) {
+    const struct training *t = l->training;
+    rh_status s = rh_batch_pull(l->calls, t->in, b->ids, b->n_in, b->in);
+    if (s == RH_OK)
+        s = rh_batch_pull(l->calls, t->out, b->ids, b->n_out, b->out);
+    if (s == RH_OK)
+        s = rh_batch_begin(l->calls, &l->pull);
+    return passed(s);
+}
+
+static rh_status begin_push(struct lane *l, const struct batch *b) {
+    const struct training *t = l->training;
+    rh_status s = rh_batch_push(l->calls, t->in, b->ids, b->n_in, b->in_grads);
+    if (s == RH_OK)
+        s = rh_batch_push(l->calls, t->out, b->ids, b->n_out, b->out_grads);
+    if (s == RH_OK)
+        s = rh_batch_begin(l->calls, &l->push);
+    return passed(s);
+}
+
+/* The push of the step before has arrived, and its clock is over. */
+static rh_status end_step(struct lane *l) {
+    rh_status s = passed(rh_wait(&l->push, -1));
+    if (s == RH_OK && l->ticks)
+        s = passed(rh_tick(l->training->client));
+    return s;
+}
+
+/*
+ * Trains `now` while the rows of `next` are on their way:
+ *
+ *     read next | pull of next ............... | catch up
+ *     ..... push | train now | push of now ..............
+ *
+ * The rows of next are as they were before now was trained, so what now has learned is added to
+ * them when they are here: a worker never misses its own updates.
+ */
+static rh_status take_step(struct lane *l, uint64_t step, struct batch *now, struct batch *next) {
+    struct training *t = l->training;
+    double done = (double)step / (double)steps_of(t);
+    double lr = t->lr * (1 - done);
+    bool last = step + 1 == steps_of(t);
+
+    rh_status s = last ? RH_OK : read_step(l, next, step + 1);
+    if (s == RH_OK && step > 0)
+        s = end_step(l);
+    if (s == RH_OK && !last)
+        s = begin_pull(l, next);
+    if (s != RH_OK)
+        return s;
+    batch_train(now, t->model, (float)lr, &l->rng);
+    s = begin_push(l, now);
+    if (s == RH_EINVAL)
+        return err_in(s, "training has run away, try a smaller -lr");
+    if (s == RH_OK)
+        s = passed(rh_wait(&l->pull, -1));
+    if (s == RH_OK && !last)
+        batch_catch_up(next, t->model, now);
+    return s;
+}
+
+rh_status lane_run(struct lane *l) {
+    struct training *t = l->training;
+    struct batch *now = &l->batches[0], *next = &l->batches[1];
+    rh_status s = read_step(l, now, 0);
+    if (s == RH_OK)
+        s = begin_pull(l, now);
+    if (s == RH_OK)
+        s = passed(rh_wait(&l->pull, -1));
+    for (uint64_t step = 0; s == RH_OK && step < steps_of(t) && !atomic_load(&t->stop); step++) {
+        s = take_step(l, step, now, next);
+        if (s != RH_OK)
+            break;
+        double pairs = now->pairs > 0 ? (double)now->pairs : 1;
+        double done = (double)step / (double)steps_of(t);
+        progress_add(t->progress, now->words_read, now->loss / pairs, t->lr * (1 - done));
+        struct batch *other = now;
+        now = next;
+        next = other;
+    }
+    if (s == RH_OK)
+        s = end_step(l);
+    if (s != RH_OK)
+        atomic_store(&t->stop, true);
+    return s;
+}

@@ -1,0 +1,156 @@
+/* facts.c - see facts.h. */
+#include "worker/facts.h"
+
+#include <stdlib.h>
+
+#include "worker/op.h"
+
+enum {
+    ASK_SHARD = 0,
+    ASK_TABLES = 1,   /* a table's number comes on top */
+    TABLE_FACTS = 160 /* bytes of one table's facts, at least: a bound for hostile counts */
+};
+
+/* ---- asking ---- */
+
+static rh_status ask(rh_op *op, uint32_t shard, uint32_t what) {
+    uint8_t room[4];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    buf_put_u32(&b, what);
+    return op_ask(op, shard, WIRE_INFO, &b, 0);
+}
+
+typedef bool take_fn(rh_op *op, const struct op_request *q, const struct head *h, struct rd *body);
+
+static rh_status ask_and_wait(rh_client *c, uint32_t first, uint32_t n, uint32_t what,
+                              take_fn *take, void *sink) {
+    rh_op *op;
+    rh_status s = op_new(c, "facts", &op);
+    if (s != RH_OK)
+        return s;
+    op->take = take;
+    op->sink = sink;
+    for (uint32_t i = first; s == RH_OK && i < first + n; i++)
+        s = ask(op, i, what);
+    if (s != RH_OK) {
+        op_free(op);
+        return s;
+    }
+    return op_run(op);
+}
+
+/* ---- a shard ---- */
+
+static bool take_shard(rh_op *op, const struct op_request *q, const struct head *h,
+                       struct rd *body) {
+    (void)q;
+    (void)h;
+    struct facts_shard *f = op->sink;
+    msg_get_shard_facts(body, &f->shard);
+    if (body->bad || f->shard.members > rd_left(body) / sizeof(struct msg_member_facts))
+        return false;
+    f->members = calloc(f->shard.members + 1, sizeof *f->members);
+    if (f->members == NULL)
+        return false;
+    for (uint32_t i = 0; i < f->shard.members; i++)
+        msg_get_member_facts(body, &f->members[i]);
+    f->pid = rd_u32(body);
+    return rd_u32(body) == 0;
+}
+
+rh_status facts_ask_shard(rh_client *c, uint32_t shard, struct facts_shard *out) {
+    struct facts_shard f = {0};
+    rh_status s = ask_and_wait(c, shard, 1, ASK_SHARD, take_shard, &f);
+    if (s != RH_OK) {
+        facts_fini_shard(&f);
+        return s;
+    }
+    *out = f;
+    return RH_OK;
+}
+
+void facts_fini_shard(struct facts_shard *f) {
+    free(f->members);
+    f->members = NULL;
+}
+
+/* ---- tables ---- */
+
+struct tables {
+    struct facts_table *list; /* ascending by number */
+    uint32_t n;
+};
+
+/* The table's place in the list, made if need be. */
+static struct facts_table *place(struct tables *all, const struct msg_table_facts *m) {
+    uint32_t i = all->n;
+    while (i > 0 && all->list[i - 1].table.table > m->table)
+        i--;
+    if (i > 0 && all->list[i - 1].table.table == m->table)
+        return &all->list[i - 1];
+    struct facts_table *list = realloc(all->list, (all->n + 1) * sizeof *list);
+    if (list == NULL)
+        return NULL;
+    all->list = list;
+    for (uint32_t k = all->n; k > i; k--)
+        list[k] = list[k - 1];
+    all->n++;
+    list[i] = (struct facts_table){.table = *m};
+    list[i].table.touched = list[i].table.memory_bytes = list[i].table.steps = 0;
+    return &list[i];
+}
+
+static bool take_tables(rh_op *op, const struct op_request *q, const struct head *h,
+                        struct rd *body) {
+    (void)q;
+    (void)h;
+    struct tables *all = op->sink;
+    uint32_t n = rd_u32(body);
+    if (n > rd_left(body) / TABLE_FACTS)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        struct msg_table_facts m;
+        msg_get_table_facts(body, &m);
+        struct facts_table *t = body->bad ? NULL : place(all, &m);
+        if (t == NULL)
+            return false;
+        t->shards++;
+        t->table.touched += m.touched;
+        t->table.memory_bytes += m.memory_bytes;
+        if (m.steps > t->table.steps)
+            t->table.steps = m.steps;
+    }
+    return true;
+}
+
+rh_status facts_ask_tables(rh_client *c, struct facts_table **out, uint32_t *n) {
+    struct tables all = {0};
+    rh_status s = ask_and_wait(c, 0, c->shards, ASK_TABLES, take_tables, &all);
+    if (s != RH_OK) {
+        free(all.list);
+        return s;
+    }
+    *out = all.list;
+    *n = all.n;
+    return RH_OK;
+}
+
+rh_status facts_ask_table(rh_client *c, uint32_t number, struct facts_table *out) {
+    struct tables all = {0};
+    rh_status s = ask_and_wait(c, 0, c->shards, ASK_TABLES + number, take_tables, &all);
+    if (s == RH_OK && (all.n != 1 || all.list[0].table.table != number))
+        s = err_set(RH_EPROTO, "asked about table %u, and %u others were told of", number, all.n);
+    if (s == RH_OK)
+        *out = all.list[0];
+    free(all.list);
+    return s;
+}
+
+uint64_t facts_parameters(const struct facts_table *t) {
+    return t->table.spec.rows * t->table.spec.dim;
+}
+
+uint64_t facts_trainable(const struct facts_table *t) {
+    return t->table.frozen ? 0 : facts_parameters(t);
+}

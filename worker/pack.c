@@ -1,0 +1,286 @@
+/* pack.c - see pack.h. First everything is laid out and every frame allocated, which may fail; then
+ * the frames are filled, which may not, so a push is counted as a step only when it will be sent. */
+#include "worker/pack.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/kern.h"
+#include "common/size.h"
+#include "proto/msg.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ids and rows are copied as they are");
+
+enum {
+    BODY_MAX = WIRE_FRAME_MAX - WIRE_HEAD,
+    SECTION_MAX = 32, /* a section's head and padding, at most */
+    DIGEST = 8,       /* in front of the sections of an op */
+    PARTS_MAX = UINT16_MAX
+};
+
+static bool is_change(enum op_action a) {
+    return a == OP_PUSH || a == OP_WRITE;
+}
+
+static enum wire_kind kind_of(enum op_action a) {
+    return a == OP_PUSH ? WIRE_PUSH : a == OP_WRITE ? WIRE_WRITE : WIRE_PULL;
+}
+
+/* ---- checking ---- */
+
+rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t *ids, size_t n,
+                   const float *in, float *out) {
+    const rh_client *c = op->c;
+    uint32_t dim = t->spec.dim;
+    size_t cells, bytes;
+    if (t->c != c)
+        return err_set(RH_EINVAL, "%s: table %s belongs to another client", op->what, t->name);
+    if (c->observer && is_change(action))
+        return err_set(RH_EINVAL,
+                       "%s: this client is an observer: it may look at table %s, not "
+                       "change it",
+                       op->what, t->name);
+    if (!size_mul(n, dim, &cells) || !size_mul(cells, sizeof *in, &bytes))
+        return err_set(RH_EINVAL, "%s: %zu rows of %u floats do not fit memory", op->what, n, dim);
+    if (is_change(action) && !kern_all_finite(cells, in)) {
+        size_t bad = 0;
+        while (kern_all_finite(1, in + bad))
+            bad++;
+        return err_set(RH_EINVAL,
+                       "%s: table %s: value %zu of the row at position %zu (id %llu) is %f",
+                       op->what, t->name, bad % dim, bad / dim, (unsigned long long)ids[bad / dim],
+                       (double)in[bad]);
+    }
+    struct op_item *it = op_add_item(op);
+    if (it == NULL)
+        return RH_ENOMEM;
+    it->table = t;
+    it->action = action;
+    it->in = in;
+    it->out = out;
+    rh_status s = plan_make(&it->plan, ids, n, t->spec.rows, t->name, c->shards);
+    return s == RH_OK ? RH_OK : err_in(s, "%s", op->what);
+}
+
+/* ---- laying out ---- */
+
+/* The frame that is being laid out. */
+struct layout {
+    rh_op *op;
+    uint32_t shard;
+    bool changes;   /* pushes and writes, or pulls and reads */
+    bool open;      /* the op's last request takes more sections */
+    uint32_t parts; /* of this shard, ops only */
+    size_t rows_bytes, body_bytes, answer_bytes;
+};
+
+static rh_status layout_open(struct layout *at, const struct op_item *it) {
+    if (at->changes && at->parts++ >= PARTS_MAX)
+        return err_set(RH_ELIMIT, "%s: more than %d MiB for one shard: use several calls",
+                       at->op->what, PARTS_MAX);
+    struct op_request *q = op_add_request(at->op, at->shard, kind_of(it->action));
+    if (q == NULL)
+        return RH_ENOMEM;
+    q->r.head.flags = it->action == OP_READ ? WIRE_RAW : 0;
+    q->piece = at->op->n_pieces;
+    at->open = true;
+    at->rows_bytes = at->answer_bytes = 0;
+    at->body_bytes = at->changes ? DIGEST : 0;
+    return RH_OK;
+}
+
+static rh_status layout_close(struct layout *at) {
+    if (!at->open)
+        return RH_OK;
+    at->open = false;
+    struct request *r = &at->op->requests[at->op->n_requests - 1].r;
+    size_t credit = at->body_bytes > at->answer_bytes ? at->body_bytes : at->answer_bytes;
+    r->credit_bytes = (uint32_t)credit;
+    r->frame = frame_new(at->op->c->net->pool, WIRE_HEAD + at->body_bytes);
+    if (r->frame == NULL)
+        return err_set(RH_ENOMEM, "%s: no memory for a frame of %zu bytes", at->op->what,
+                       WIRE_HEAD + at->body_bytes);
+    return RH_OK;
+}
+
+/* How many of left rows fit into the open frame. */
+static uint32_t room(const struct layout *at, const struct op_item *it, uint32_t left) {
+    const struct op_request *q = &at->op->requests[at->op->n_requests - 1];
+    size_t row = it->table->spec.dim * sizeof(float);
+    size_t sent = sizeof(uint64_t) + (at->changes ? row : 0);
+    size_t part_bytes = at->op->c->part_bytes;
+    if (q->pieces >= WIRE_SECTIONS_MAX || at->body_bytes + SECTION_MAX + sent > BODY_MAX)
+        return 0;
+    /* A frame holds at least one row. */
+    size_t by_rows =
+        at->rows_bytes == 0 && part_bytes < row
+            ? 1
+            : (part_bytes - (at->rows_bytes < part_bytes ? at->rows_bytes : part_bytes)) / row;
+    size_t by_body = (BODY_MAX - at->body_bytes - SECTION_MAX) / sent;
+    size_t n = by_rows < by_body ? by_rows : by_body;
+    return n < left ? (uint32_t)n : left;
+}
+
+static rh_status layout_item(struct layout *at, uint32_t item) {
+    rh_op *op = at->op;
+    const struct op_item *it = &op->items[item];
+    uint32_t dim = it->table->spec.dim;
+    enum wire_kind kind = kind_of(it->action);
+    uint32_t u = it->plan.bounds[at->shard], end = it->plan.bounds[at->shard + 1];
+    while (u < end) {
+        rh_status s = at->open ? RH_OK : layout_open(at, it);
+        if (s != RH_OK)
+            return s;
+        uint32_t n = room(at, it, end - u);
+        if (n == 0) {
+            s = layout_close(at);
+            if (s != RH_OK)
+                return s;
+            continue;
+        }
+        struct op_piece *p = op_add_piece(op);
+        if (p == NULL)
+            return RH_ENOMEM;
+        *p = (struct op_piece){.item = item, .at = u, .count = n};
+        struct op_request *q = &op->requests[op->n_requests - 1];
+        q->pieces++;
+        q->r.head.sections++;
+        at->rows_bytes += (size_t)n * dim * sizeof(float);
+        at->body_bytes += msg_section_bytes(kind, n, dim);
+        if (!at->changes)
+            at->answer_bytes += msg_section_bytes(WIRE_ROWS, n, dim);
+        u += n;
+    }
+    return RH_OK;
+}
+
+static rh_status lay_out(rh_op *op) {
+    for (uint32_t shard = 0; shard < op->c->shards; shard++) {
+        for (int changes = 1; changes >= 0; changes--) {
+            struct layout at = {.op = op, .shard = shard, .changes = changes};
+            rh_status s = RH_OK;
+            for (uint32_t i = 0; s == RH_OK && i < op->n_items; i++)
+                if (is_change(op->items[i].action) == (bool)changes)
+                    s = layout_item(&at, i);
+            if (s == RH_OK)
+                s = layout_close(&at);
+            if (s != RH_OK)
+                return s;
+        }
+    }
+    return RH_OK;
+}
+
+/* ---- filling ---- */
+
+/* True if the piece's rows stand in the caller's array as they stand in the frame: arrivals of one
+ * shard ascend, so the ends tell. */
+static bool is_run(const struct plan *p, const struct op_piece *at) {
+    const uint32_t *first = p->first + at->at;
+    return p->unique == p->n && first[at->count - 1] - first[0] == at->count - 1;
+}
+
+/* to: (count, dim). Of equal ids the sum, in order, or the last. */
+static void gather(const struct op_item *it, const struct op_piece *at, float *to) {
+    const struct plan *p = &it->plan;
+    size_t dim = it->table->spec.dim, row = dim * sizeof *to;
+    if (is_run(p, at)) {
+        memcpy(to, it->in + p->first[at->at] * dim, at->count * row);
+        return;
+    }
+    const uint32_t *from = it->action == OP_WRITE ? p->last : p->first;
+    for (uint32_t u = at->at; u < at->at + at->count; u++, to += dim) {
+        memcpy(to, it->in + from[u] * dim, row);
+        if (it->action == OP_WRITE)
+            continue;
+        for (uint32_t pos = p->next[p->first[u]]; pos != 0; pos = p->next[pos])
+            kern_add(dim, it->in + pos * dim, to);
+    }
+}
+
+static void fill(rh_op *op, struct op_request *q) {
+    enum wire_kind kind = q->r.head.kind;
+    uint64_t digest = 0;
+    uint8_t *body = q->r.frame->data + WIRE_HEAD;
+    struct buf b;
+    buf_wrap(&b, body, q->r.frame->len - WIRE_HEAD);
+    if (kind != WIRE_PULL)
+        buf_grow(&b, DIGEST);
+    for (uint32_t i = 0; i < q->pieces; i++) {
+        const struct op_piece *at = &op->pieces[q->piece + i];
+        const struct op_item *it = &op->items[at->item];
+        struct msg_section s = {.table = it->table->number, .count = at->count};
+        if (kind == WIRE_PUSH) {
+            s.lr = it->table->lr;
+            s.pushes = it->table->pushes;
+        }
+        uint8_t *ids, *rows;
+        msg_put_section(&b, kind, &s, it->table->spec.dim, &ids, &rows);
+        memcpy(ids, it->plan.ids + at->at, at->count * sizeof *it->plan.ids);
+        if (kind == WIRE_PULL)
+            continue;
+        digest = msg_digest(digest, s.table, s.count, ids);
+        gather(it, at, (float *)(void *)rows);
+    }
+    assert(!b.bad && b.len == q->r.frame->len - WIRE_HEAD);
+    if (kind == WIRE_PULL)
+        return;
+    buf_wrap(&b, body, DIGEST);
+    buf_put_u64(&b, digest);
+}
+
+/* ---- answers ---- */
+
+static void scatter(const struct op_item *it, const struct op_piece *at, const uint8_t *rows) {
+    const struct plan *p = &it->plan;
+    size_t dim = it->table->spec.dim, row = dim * sizeof *it->out;
+    if (is_run(p, at)) {
+        memcpy(it->out + p->first[at->at] * dim, rows, at->count * row);
+        return;
+    }
+    for (uint32_t u = at->at; u < at->at + at->count; u++, rows += row) {
+        uint32_t pos = p->first[u];
+        do {
+            memcpy(it->out + pos * dim, rows, row);
+            pos = p->next[pos];
+        } while (pos != 0);
+    }
+}
+
+static bool take_rows(rh_op *op, const struct op_request *q, const struct head *h,
+                      struct rd *body) {
+    if (q->r.head.kind != WIRE_PULL)
+        return true;
+    if (h->sections != q->pieces)
+        return false;
+    for (uint32_t i = 0; i < q->pieces; i++) {
+        const struct op_piece *at = &op->pieces[q->piece + i];
+        const struct op_item *it = &op->items[at->item];
+        struct msg_section s;
+        msg_get_section(body, WIRE_ROWS, &s);
+        if (s.table != it->table->number || s.count != at->count)
+            return false;
+        msg_get_rows(body, &s, it->table->spec.dim);
+        if (body->bad)
+            return false;
+        scatter(it, at, s.rows);
+    }
+    return true;
+}
+
+rh_status pack_finish(rh_op *op) {
+    rh_status s = lay_out(op);
+    if (s != RH_OK)
+        return s;
+    for (uint32_t i = 0; i < op->n_items; i++) {
+        struct op_item *it = &op->items[i];
+        it->counted = it->action == OP_PUSH && op->clock >= atomic_load(&it->table->thaws);
+        if (it->counted)
+            atomic_fetch_add(&it->table->pushes, 1);
+    }
+    for (uint32_t i = 0; i < op->n_requests; i++)
+        fill(op, &op->requests[i]);
+    op->take = take_rows;
+    return RH_OK;
+}

@@ -1,0 +1,381 @@
+/*
+ * rowhouse.h - embedding tables that outgrow one machine, as torch.nn.Embedding would have them.
+ *
+ * Servers hold the rows and apply the optimizer; a worker pulls the rows that its mini-batch names,
+ * and pushes their gradients back. This is the whole public interface, simple things first:
+ *
+ *     1. statuses and error texts          6. clocks
+ *     2. connecting                        7. freezing, learning rates
+ *     3. tables                            8. what is there
+ *     4. pull, push, write, read           9. files
+ *     5. operations in flight
+ *
+ * A worker, without its error checks:
+ *
+ *     rh_config cfg;
+ *     rh_config_init(&cfg);                          // where the servers are: from RH_SERVERS
+ *     rh_connect(&cfg, &client);
+ *     rh_table_spec_init(&spec, 1000000, 64);        // a million rows of 64 floats
+ *     rh_table_open(client, "words", &spec, &words);
+ *     for (each mini-batch) {
+ *         rh_pull(words, ids, n, rows);              // rows: (n, 64)
+ *         ... compute grads: (n, 64) ...
+ *         rh_push(words, ids, n, grads);
+ *         rh_tick(client);
+ *     }
+ *     rh_close(client);
+ *
+ * Rules for every function, unless its comment says otherwise:
+ *
+ *   - Inputs come first, outputs last; a count stands right after what it counts. No pointer may be
+ *     NULL.
+ *   - A status is returned and must be looked at. RH_OK is 0. Outputs are written only on RH_OK.
+ *   - Every wait has a deadline: rh_config.op_timeout_ms, or the argument timeout_ms.
+ *   - One client may be used by many threads at once.
+ *   - The library never returns memory for you to free, and never touches your arrays once the
+ *     call, or the operation that it began, is over.
+ *   - Ids are 64-bit, in any order, repeats allowed. They are checked before the first byte leaves:
+ *     a call refused with RH_ERANGE or RH_EINVAL has changed nothing anywhere. n = 0 is fine.
+ *   - After fork() the parent's client answers RH_EINVAL in the child, which may connect itself.
+ */
+#ifndef ROWHOUSE_H
+#define ROWHOUSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RH_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define RH_API     __attribute__((visibility("default")))
+#define RH_CHECKED __attribute__((visibility("default"), warn_unused_result))
+#else
+#define RH_API
+#define RH_CHECKED
+#endif
+
+/* ---- 1. statuses and error texts ------------------------------------------------------------ */
+
+/* Grouped by what to do about them. The numbers never change. */
+#ifndef RH_STATUS_MAP
+typedef enum rh_status {
+    RH_OK = 0,
+    /* the call was wrong: mend the program */
+    RH_EINVAL = 1,    /* an argument makes no sense */
+    RH_ERANGE = 2,    /* an id is not below num_embeddings */
+    RH_EMISMATCH = 3, /* this table, mode or world exists with other settings */
+    RH_ENOTFOUND = 4, /* no such table, file, word or checkpoint */
+    /* the other side did not answer: try again, or give up */
+    RH_ETIMEDOUT = 5,    /* the deadline passed; the text says who was waited for */
+    RH_EUNREACHABLE = 6, /* nobody answers at an address */
+    /* this client is not what the servers expect: connect anew, or read the cursor again */
+    RH_EFENCED = 7,   /* another job, or a newer client of this rank, took over */
+    RH_EROLLBACK = 8, /* the servers went back to a checkpoint */
+    RH_EPROTO = 9,    /* the other side breaks the protocol */
+    RH_EVERSION = 10, /* the other side speaks another version of it */
+    /* the machine: free something, or replace it */
+    RH_ECORRUPT = 11, /* a file is damaged */
+    RH_ELIMIT = 12,   /* a limit of the configuration was reached */
+    RH_ENOMEM = 13,   /* out of memory */
+    RH_EIO = 14       /* a file or socket failed; the text says how */
+} rh_status;
+#endif
+
+/* A few words for a status: rh_strstatus(RH_ERANGE) is "id out of range". Never NULL. */
+RH_API const char *rh_strstatus(rh_status status);
+
+/* The text of this thread's last failure, with the facts: who, where, how many. Never NULL; "" when
+ * nothing failed. Valid until this thread's next rowhouse call. */
+RH_API const char *rh_errmsg(void);
+
+/* The version of the library at run time, as RH_VERSION was when it was built. */
+RH_API const char *rh_version(void);
+
+/* ---- 2. connecting -------------------------------------------------------------------------- */
+
+typedef struct rh_client rh_client;
+typedef struct rh_table rh_table;
+typedef struct rh_op rh_op;
+typedef struct rh_batch rh_batch;
+
+/* What a pull sees, and when a push is applied. The same for every worker of a job. */
+typedef enum rh_mode {
+    RH_MODE_DEFAULT = 0, /* async */
+    /* A push is applied on arrival; a pull sees what has been applied, your own pushes included. */
+    RH_MODE_ASYNC = 1,
+    /* Not built yet: refused with RH_EINVAL. */
+    RH_MODE_SSP = 2,
+    /* A clock's pushes of all workers are applied as one when the last of them has ticked; a pull
+     * sees exactly those of every earlier clock. */
+    RH_MODE_BSP = 3
+} rh_mode;
+
+/* After each field: where rh_config_init takes it from, else its default. */
+typedef struct rh_config {
+    uint32_t size;          /* set by rh_config_init */
+    uint32_t rank;          /* this worker's, below world. RH_RANK, else 0 */
+    uint32_t world;         /* how many workers the job has. RH_WORLD, else 1 */
+    rh_mode mode;           /* RH_MODE ("async", "bsp"), else async */
+    uint32_t staleness;     /* for ssp. 0 */
+    int op_timeout_ms;      /* deadline of calls that name none. RH_OP_TIMEOUT_MS, else 60000 */
+    int connect_timeout_ms; /* deadline of rh_connect. 60000 */
+    uint32_t local_shards;  /* for "local:": shards inside this process, 1 to 64. 1 */
+    int observer;           /* 1: only look; counted in no clock, refused every change. 0 */
+
+    /* Where the servers are: "tcp://host:7700,tcp://host:7701" or "ipc:///path,..." in shard order,
+     * "local:" (or "local:4" for 4 shards), or "mpi:". RH_SERVERS, else "mpi:" under mpirun, else
+     * "local:". Points to the environment, or to your string. */
+    const char *servers;
+
+    /* The job's name or token: servers of another job refuse us. RH_JOB, else "". */
+    const char *job;
+} rh_config;
+
+/* Fills *cfg from the environment and the defaults. Edit it afterwards. Never fails: what cannot be
+ * read from the environment is refused by rh_connect, by the variable's name. */
+RH_API void rh_config_init(rh_config *cfg);
+
+/*
+ * Joins the job, and waits until every shard has let this worker in. Servers may start later than
+ * their workers. "local:" starts private shards inside this process: no sockets, no threads,
+ * nothing to start or stop.
+ *
+ * RH_EUNREACHABLE names the addresses that nobody answers at; RH_EMISMATCH says what differs (mode,
+ * world, the order of the servers, a rank that is taken); RH_EVERSION names both versions.
+ */
+RH_CHECKED rh_status rh_connect(const rh_config *cfg, rh_client **out);
+
+/* Says goodbye: waits (up to op_timeout_ms) for what is still owed to the servers, ends the clock,
+ * and frees the client with its tables, batches and operations. No other thread may still use them.
+ * NULL is fine. */
+RH_API void rh_close(rh_client *c);
+
+/* ---- 3. tables ------------------------------------------------------------------------------ */
+
+/* Made by the functions below, not by hand. */
+typedef struct rh_optimizer {
+    uint32_t kind;
+    uint32_t reserved;
+    double lr;
+    double arg[6];
+} rh_optimizer;
+
+typedef struct rh_init {
+    uint32_t kind;
+    uint32_t reserved;
+    double arg[4];
+} rh_init;
+
+/* w -= lr * g, as torch.optim.SGD without momentum. */
+RH_API rh_optimizer rh_sgd(double lr);
+
+/* torch.optim.SparseAdam with betas (0.9, 0.999) and eps 1e-8: one step count T for the table; rows
+ * that a step does not name stay as they are; step size lr * sqrt(1 - beta2^T) / (1 - beta1^T), eps
+ * outside the corrected root. */
+RH_API rh_optimizer rh_sparse_adam(double lr);
+
+/* The same with your own betas, each in [0, 1), and eps > 0. */
+RH_API rh_optimizer rh_sparse_adam_with(double lr, double beta1, double beta2, double eps);
+
+RH_API rh_init rh_zeros(void);
+RH_API rh_init rh_constant(double value);
+RH_API rh_init rh_uniform(double low, double high); /* [low, high) */
+RH_API rh_init rh_normal(double mean, double std);  /* std >= 0 */
+
+typedef enum rh_reduce {
+    RH_REDUCE_SUM = 0, /* bsp: the workers' gradients of a clock are added */
+    RH_REDUCE_MEAN = 1 /* bsp: ... and divided by the number of workers */
+} rh_reduce;
+
+/* Begins with its size, so that it can grow. Edit what rh_table_spec_init has filled in. */
+typedef struct rh_table_spec {
+    uint32_t size;
+    uint32_t embedding_dim;  /* floats in a row, 1 to 4096 */
+    uint64_t num_embeddings; /* rows, 1 to 2^48; ids are 0 to num_embeddings - 1 */
+    uint64_t seed;           /* of the initializer. 0 */
+    rh_init init;            /* rh_normal(0, 1), as nn.Embedding */
+    rh_optimizer optimizer;  /* rh_sgd(0.01) */
+    rh_reduce reduce;        /* RH_REDUCE_SUM */
+    uint32_t frozen;         /* 1: the table starts frozen. 0 */
+} rh_table_spec;
+
+RH_API void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings,
+                               uint32_t embedding_dim);
+
+/*
+ * Opens the table of this name on every shard, and makes it where it does not exist. name: 1 to 64
+ * characters of [A-Za-z0-9_.-]. A table costs memory only for rows that were pushed or written: any
+ * other row is the initializer's value for (seed, name, id), the same on any number of servers.
+ *
+ * RH_EMISMATCH: it exists with another spec, and the text names the field. A different lr is no
+ * mismatch: the lr travels with the pushes. The table lives as long as its client; opening it twice
+ * gives the same one.
+ */
+RH_CHECKED rh_status rh_table_open(rh_client *c, const char *name, const rh_table_spec *spec,
+                                   rh_table **out);
+
+/* Opens a table that exists already, with the spec it has. RH_ENOTFOUND if there is none. */
+RH_CHECKED rh_status rh_table_find(rh_client *c, const char *name, rh_table **out);
+
+RH_API uint64_t rh_table_num_embeddings(const rh_table *t);
+RH_API uint32_t rh_table_embedding_dim(const rh_table *t);
+
+/* ---- 4. pull, push, write, read ------------------------------------------------------------- */
+
+/* rows: (n, dim), row i for ids[i]. Under bsp the call waits until every earlier clock is closed.
+ * Rows are copied as they come: after RH_ETIMEDOUT some may have been written. */
+RH_CHECKED rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *rows);
+
+/*
+ * grads: (n, dim), the gradient of the loss by row ids[i]; those of equal ids are added first, in
+ * order. Returns when every shard has it (async: applied; bsp: kept until the clock closes). NaN
+ * and infinity are RH_EINVAL. A call is one step of the optimizer for the table (async), also with
+ * n = 0. A push to a frozen table succeeds and is dropped.
+ *
+ * After RH_ETIMEDOUT the push is still owed: it will be applied once, and rh_tick waits for it.
+ */
+RH_CHECKED rh_status rh_push(rh_table *t, const uint64_t *ids, size_t n, const float *grads);
+
+/* Overwrites rows, with finite values; of equal ids the last wins. The optimizer's state of the
+ * rows stays. Not stopped by a freeze. Under bsp it happens when the clock closes, before the
+ * pushes. */
+RH_CHECKED rh_status rh_write(rh_table *t, const uint64_t *ids, size_t n, const float *rows);
+
+/* The stored bits, as rh_write or the optimizer left them. Else as rh_pull. */
+RH_CHECKED rh_status rh_read(rh_table *t, const uint64_t *ids, size_t n, float *rows);
+
+/* ---- 5. operations in flight ---------------------------------------------------------------- */
+
+/* As rh_pull and rh_push, but they return at once. rows must stay until the operation is over; ids
+ * and grads are copied before the call returns. A pull sees the pushes that were begun before it
+ * (async). Every operation must be waited for in the end. */
+RH_CHECKED rh_status rh_pull_begin(rh_table *t, const uint64_t *ids, size_t n, float *rows,
+                                   rh_op **out);
+RH_CHECKED rh_status rh_push_begin(rh_table *t, const uint64_t *ids, size_t n, const float *grads,
+                                   rh_op **out);
+
+/* Waits for an operation. On RH_ETIMEDOUT it lives on and may be waited for again; on anything else
+ * it is over, and *op is NULL. timeout_ms < 0: the client's op_timeout_ms, counted from here. A
+ * NULL *op is RH_OK. */
+RH_CHECKED rh_status rh_wait(rh_op **op, int timeout_ms);
+
+/* 1 when rh_wait would not wait. */
+RH_API int rh_op_done(const rh_op *op);
+
+/*
+ * A batch pulls from, and pushes to, several tables in one round trip per shard.
+ *
+ *     rh_batch_new(c, &b);
+ *     rh_batch_pull(b, user, user_ids, n, user_rows);    // the arrays are read at begin, not here
+ *     rh_batch_pull(b, item, item_ids, n, item_rows);
+ *     rh_batch_run(b);                                   // or rh_batch_begin(b, &op); rh_wait(...)
+ *
+ * Pushes go before pulls. After begin or run the batch is empty, and may be filled again. A batch
+ * is filled by one thread at a time.
+ */
+RH_CHECKED rh_status rh_batch_new(rh_client *c, rh_batch **out);
+RH_CHECKED rh_status rh_batch_pull(rh_batch *b, rh_table *t, const uint64_t *ids, size_t n,
+                                   float *rows);
+RH_CHECKED rh_status rh_batch_push(rh_batch *b, rh_table *t, const uint64_t *ids, size_t n,
+                                   const float *grads);
+RH_CHECKED rh_status rh_batch_begin(rh_batch *b, rh_op **out);
+RH_CHECKED rh_status rh_batch_run(rh_batch *b);
+RH_API void rh_batch_free(rh_batch **b); /* sets *b to NULL; NULL in *b is fine */
+
+/* ---- 6. clocks ------------------------------------------------------------------------------ */
+
+/* Ends this worker's step: waits until every shard has all that was pushed in it. Under bsp the
+ * clock closes when every worker has called it; that is waited for by the next pull, not here.
+ * After RH_ETIMEDOUT call it again: it goes on waiting for the same tick. */
+RH_CHECKED rh_status rh_tick(rh_client *c);
+
+/* How many clocks this worker has ended. */
+RH_API uint64_t rh_clock(const rh_client *c);
+
+/* Waits until every worker of the job is here. timeout_ms as for rh_wait. RH_ETIMEDOUT names a rank
+ * that is not here; calling again keeps the place. */
+RH_CHECKED rh_status rh_barrier(rh_client *c, int timeout_ms);
+
+RH_API uint32_t rh_rank(const rh_client *c);
+RH_API uint32_t rh_world(const rh_client *c);
+RH_API uint32_t rh_shards(const rh_client *c);
+
+/* ---- 7. freezing, learning rates ------------------------------------------------------------ */
+
+/* Pushes to rows first .. first + count - 1 are dropped from now on, whoever sends them: for ever
+ * (until_clock 0), or those of a clock below until_clock. Today only a whole table can be frozen:
+ * first 0, count num_embeddings. */
+RH_CHECKED rh_status rh_freeze(rh_table *t, uint64_t first, uint64_t count, uint64_t until_clock);
+RH_CHECKED rh_status rh_unfreeze(rh_table *t, uint64_t first, uint64_t count);
+
+/* The learning rate of this worker's next pushes (async), or of its clock (bsp: the lowest rank
+ * that pushed decides). */
+RH_CHECKED rh_status rh_set_lr(rh_table *t, double lr);
+
+/* ---- 8. what is there ----------------------------------------------------------------------- */
+
+struct rh_table_info {
+    uint64_t num_embeddings;
+    uint64_t touched;      /* rows that were pushed or written, over all shards */
+    uint64_t frozen;       /* rows that a push does not change now */
+    uint64_t trainable;    /* parameters (not rows) that a push may change now */
+    uint64_t steps;        /* T: optimizer steps of the table */
+    uint64_t memory_bytes; /* of touched rows and their optimizer state, over all shards */
+    uint32_t embedding_dim;
+    char name[65];
+    char optimizer[24];
+};
+
+/* Added up over all shards. Works for observers. */
+RH_CHECKED rh_status rh_table_info(rh_table *t, struct rh_table_info *out);
+
+/* ---- 9. files ------------------------------------------------------------------------------- */
+
+typedef enum rh_format {
+    RH_FORMAT_AUTO = 0, /* reading: by content. Writing: by the name, .npy, else word2vec text */
+    RH_FORMAT_NPY = 1,  /* (n, dim) float32, C order, little-endian */
+    RH_FORMAT_W2V = 2   /* word2vec text: "n dim", then a word and dim numbers a line */
+} rh_format;
+
+typedef struct rh_load_options {
+    uint32_t size;    /* sizeof the struct */
+    rh_format format; /* RH_FORMAT_AUTO */
+} rh_load_options;
+
+typedef struct rh_load_report {
+    uint64_t matched; /* rows written */
+    uint64_t missed;  /* rows of the table that the file has no line for */
+    rh_format format; /* what the file was */
+} rh_load_report;
+
+/*
+ * Writes the file's row i over row i of the table, read and streamed by this client. The file is
+ * checked whole first: a bad one changes nothing. Its dim must be the table's, and it may not have
+ * more rows. o NULL: the defaults; report may be NULL.
+ * RH_ENOTFOUND, RH_ECORRUPT (with the line or the byte), RH_EMISMATCH.
+ */
+RH_CHECKED rh_status rh_load(rh_table *t, const char *path, const rh_load_options *o,
+                             rh_load_report *report);
+
+typedef struct rh_export_options {
+    uint32_t size;       /* sizeof the struct */
+    rh_format format;    /* RH_FORMAT_AUTO */
+    uint64_t n;          /* how many rows; 0 with ids NULL: the whole table */
+    const uint64_t *ids; /* (n) which rows, or NULL for 0 .. n - 1 */
+
+    /* (n) names for word2vec text, or NULL for the ids in figures; npy has none. */
+    const char *const *words;
+} rh_export_options;
+
+/* Saves rows to a file that appears whole or not at all. o NULL: the whole table. RH_EIO names the
+ * step that failed. */
+RH_CHECKED rh_status rh_export(rh_table *t, const char *path, const rh_export_options *o);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

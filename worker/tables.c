@@ -1,0 +1,296 @@
+/* tables.c - specs, and the tables of a client: opened, found, frozen, asked about. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/msg.h"
+#include "worker/facts.h"
+#include "worker/op.h"
+
+/* ---- what a table is to be ---- */
+
+rh_optimizer rh_sgd(double lr) {
+    return (rh_optimizer){.kind = SPEC_SGD, .lr = lr};
+}
+
+rh_optimizer rh_sparse_adam_with(double lr, double beta1, double beta2, double eps) {
+    return (rh_optimizer){.kind = SPEC_SPARSE_ADAM, .lr = lr, .arg = {beta1, beta2, eps}};
+}
+
+rh_optimizer rh_sparse_adam(double lr) {
+    return rh_sparse_adam_with(lr, 0.9, 0.999, 1e-8);
+}
+
+rh_init rh_zeros(void) {
+    return (rh_init){.kind = SPEC_ZEROS};
+}
+
+rh_init rh_constant(double value) {
+    return (rh_init){.kind = SPEC_CONSTANT, .arg = {value}};
+}
+
+rh_init rh_uniform(double low, double high) {
+    return (rh_init){.kind = SPEC_UNIFORM, .arg = {low, high}};
+}
+
+rh_init rh_normal(double mean, double std) {
+    return (rh_init){.kind = SPEC_NORMAL, .arg = {mean, std}};
+}
+
+void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings, uint32_t embedding_dim) {
+    *spec = (rh_table_spec){.size = sizeof *spec,
+                            .embedding_dim = embedding_dim,
+                            .num_embeddings = num_embeddings,
+                            .init = rh_normal(0, 1),
+                            .optimizer = rh_sgd(0.01),
+                            .reduce = RH_REDUCE_SUM};
+}
+
+static rh_status read_spec(const char *name, const rh_table_spec *in, struct spec *out) {
+    if (in->size != sizeof *in)
+        return err_set(
+            RH_EINVAL,
+            "rh_table_open: table %s: rh_table_spec.size is %u, not %zu: fill it in with "
+            "rh_table_spec_init",
+            name, in->size, sizeof *in);
+    *out = (struct spec){.kind = SPEC_DENSE,
+                         .dim = in->embedding_dim,
+                         .rows = in->num_embeddings,
+                         .seed = in->seed,
+                         .init = in->init.kind,
+                         .opt = in->optimizer.kind,
+                         .lr = in->optimizer.lr,
+                         .reduce = in->reduce,
+                         .frozen = in->frozen};
+    memcpy(out->init_arg, in->init.arg, sizeof out->init_arg);
+    memcpy(out->opt_arg, in->optimizer.arg, sizeof out->opt_arg);
+    rh_status s = spec_check(out);
+    return s == RH_OK ? s : err_in(s, "rh_table_open: table %s", name);
+}
+
+/* ---- opening ---- */
+
+/* What the shards say to an OPEN. */
+struct opened {
+    struct msg_opened lead;
+    uint64_t pushes; /* the largest of all */
+};
+
+static bool take_opened(rh_op *op, const struct op_request *q, const struct head *h,
+                        struct rd *body) {
+    (void)h;
+    struct opened *o = op->sink;
+    struct msg_opened m;
+    msg_get_opened(body, &m);
+    if (body->bad || m.table == 0 || (q->shard != 0 && m.table != o->lead.table))
+        return false;
+    if (q->shard == 0)
+        o->lead = m;
+    if (m.pushes > o->pushes)
+        o->pushes = m.pushes;
+    return true;
+}
+
+/* Asks shards first .. first + n - 1 to open a table. */
+static rh_status ask_open(rh_client *c, const char *what, uint32_t first, uint32_t n,
+                          const struct msg_open *m, struct opened *out) {
+    rh_op *op;
+    rh_status s = op_new(c, what, &op);
+    if (s != RH_OK)
+        return s;
+    op->take = take_opened;
+    op->sink = out;
+    struct buf b;
+    buf_init(&b, SPEC_BYTES + WIRE_NAME_MAX + 16);
+    msg_put_open(&b, m);
+    if (b.bad)
+        s = err_set(RH_ENOMEM, "%s: no memory", what);
+    for (uint32_t i = first; s == RH_OK && i < first + n; i++)
+        s = op_ask(op, i, WIRE_OPEN, &b, 0);
+    buf_fini(&b);
+    if (s != RH_OK) {
+        op_free(op);
+        return s;
+    }
+    return op_run(op);
+}
+
+/* The lead first, which gives the number; then the others, with the number and the lead's spec. An
+ * observer makes nothing: it knows a table by the lead's word. */
+static rh_status open_everywhere(rh_client *c, const char *what, struct msg_open *m,
+                                 struct opened *o) {
+    *o = (struct opened){0};
+    rh_status s = ask_open(c, what, 0, 1, m, o);
+    if (s != RH_OK || c->shards == 1 || c->observer)
+        return s;
+    m->table = o->lead.table;
+    m->find = false;
+    m->spec = o->lead.spec;
+    return ask_open(c, what, 1, c->shards - 1, m, o);
+}
+
+static rh_table *known(rh_client *c, const char *name) {
+    rh_table *t = c->tables;
+    while (t != NULL && strcmp(t->name, name) != 0)
+        t = t->next;
+    return t;
+}
+
+static rh_table *make(rh_client *c, const struct msg_open *m, const struct opened *o, double lr) {
+    rh_table *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    t->c = c;
+    t->number = o->lead.table;
+    memcpy(t->name, m->name, sizeof t->name);
+    t->spec = o->lead.spec;
+    atomic_init(&t->lr, lr);
+    atomic_init(&t->pushes, o->pushes);
+    atomic_init(&t->thaws, o->lead.frozen ? UINT64_MAX : 0);
+    return t;
+}
+
+/* want NULL: the table must exist. One thread at a time opens, so that a name becomes one handle. */
+static rh_status open_table(rh_client *c, const char *what, const char *name,
+                            const struct spec *want, rh_table **out) {
+    struct msg_open m = {.find = want == NULL};
+    rh_status s = spec_check_name(name);
+    if (s == RH_OK)
+        s = client_enter(c);
+    if (s != RH_OK)
+        return s;
+    snprintf(m.name, sizeof m.name, "%s", name);
+    if (want != NULL)
+        m.spec = *want;
+    if (!client_wait_turn(c, &c->opening, client_deadline(c, -1))) {
+        s = c->failed != RH_OK ? client_failed(c)
+                               : err_set(RH_ETIMEDOUT, "%s: another thread is opening one", what);
+        return client_leave(c, s);
+    }
+    rh_table *t = known(c, name);
+    if (t != NULL) {
+        s = want == NULL ? RH_OK : spec_same(&t->spec, want, name);
+        if (s == RH_OK)
+            *out = t;
+        return client_leave(c, s);
+    }
+    c->opening = true;
+    (void)client_leave(c, RH_OK);
+
+    struct opened o;
+    s = open_everywhere(c, what, &m, &o);
+    if (s == RH_OK) {
+        t = make(c, &m, &o, want == NULL ? o.lead.spec.lr : want->lr);
+        if (t == NULL)
+            s = err_set(RH_ENOMEM, "%s: no memory", what);
+    }
+
+    pthread_mutex_lock(&c->lock);
+    c->opening = false;
+    c->news = true;
+    if (s == RH_OK) {
+        t->next = c->tables;
+        c->tables = t;
+        *out = t;
+    }
+    return client_leave(c, s);
+}
+
+rh_status rh_table_open(rh_client *c, const char *name, const rh_table_spec *spec, rh_table **out) {
+    if (c->observer)
+        return err_set(RH_EINVAL, "rh_table_open: an observer makes no tables: use rh_table_find");
+    struct spec want;
+    rh_status s = read_spec(name, spec, &want);
+    return s == RH_OK ? open_table(c, "rh_table_open", name, &want, out) : s;
+}
+
+rh_status rh_table_find(rh_client *c, const char *name, rh_table **out) {
+    return open_table(c, "rh_table_find", name, NULL, out);
+}
+
+uint64_t rh_table_num_embeddings(const rh_table *t) {
+    return t->spec.rows;
+}
+
+uint32_t rh_table_embedding_dim(const rh_table *t) {
+    return t->spec.dim;
+}
+
+/* ---- freezing, learning rates ---- */
+
+static rh_status freeze(rh_table *t, const char *what, uint64_t first, uint64_t count,
+                        uint64_t until_clock, bool undo) {
+    rh_client *c = t->c;
+    if (c->observer)
+        return err_set(RH_EINVAL, "%s: an observer may look at table %s, not change it", what,
+                       t->name);
+    if (first != 0 || count != t->spec.rows)
+        return err_set(RH_EINVAL,
+                       "%s: rows %llu to %llu of table %s: today only a whole table can be frozen: "
+                       "first 0, count %llu",
+                       what, (unsigned long long)first, (unsigned long long)(first + count - 1),
+                       t->name, (unsigned long long)t->spec.rows);
+    rh_op *op;
+    rh_status s = op_new(c, what, &op);
+    if (s != RH_OK)
+        return s;
+    uint8_t room[64];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    msg_put_freeze(&b, &(struct msg_freeze){t->number, first, count, until_clock});
+    for (uint32_t i = 0; s == RH_OK && i < c->shards; i++) {
+        s = op_ask(op, i, WIRE_FREEZE, &b, 0);
+        if (s == RH_OK && undo)
+            op->requests[i].r.head.flags = WIRE_UNDO;
+    }
+    if (s != RH_OK) {
+        op_free(op);
+        return s;
+    }
+    s = op_run(op);
+    if (s == RH_OK)
+        atomic_store(&t->thaws, undo ? 0 : until_clock == 0 ? UINT64_MAX : until_clock);
+    return s;
+}
+
+rh_status rh_freeze(rh_table *t, uint64_t first, uint64_t count, uint64_t until_clock) {
+    return freeze(t, "rh_freeze", first, count, until_clock, false);
+}
+
+rh_status rh_unfreeze(rh_table *t, uint64_t first, uint64_t count) {
+    return freeze(t, "rh_unfreeze", first, count, 0, true);
+}
+
+rh_status rh_set_lr(rh_table *t, double lr) {
+    if (t->c->observer)
+        return err_set(RH_EINVAL, "rh_set_lr: an observer pushes nothing");
+    if (!isfinite(lr) || lr < 0)
+        return err_set(RH_EINVAL,
+                       "rh_set_lr: table %s: lr is %g: it must be finite and not negative", t->name,
+                       lr);
+    rh_status s = client_enter(t->c);
+    if (s != RH_OK)
+        return s;
+    atomic_store(&t->lr, lr);
+    return client_leave(t->c, RH_OK);
+}
+
+/* ---- what is there ---- */
+
+rh_status rh_table_info(rh_table *t, struct rh_table_info *out) {
+    struct facts_table f;
+    rh_status s = facts_ask_table(t->c, t->number, &f);
+    if (s != RH_OK)
+        return err_in(s, "rh_table_info: table %s", t->name);
+    *out = (struct rh_table_info){.num_embeddings = f.table.spec.rows,
+                                  .touched = f.table.touched,
+                                  .frozen = f.table.frozen ? f.table.spec.rows : 0,
+                                  .trainable = facts_trainable(&f),
+                                  .steps = f.table.steps,
+                                  .memory_bytes = f.table.memory_bytes,
+                                  .embedding_dim = f.table.spec.dim};
+    memcpy(out->name, t->name, sizeof out->name);
+    snprintf(out->optimizer, sizeof out->optimizer, "%s", spec_opt_name(f.table.spec.opt));
+    return RH_OK;
+}

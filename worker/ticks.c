@@ -1,0 +1,243 @@
+/* ticks.c - clocks and farewells: rh_tick, rh_barrier, rh_close. A tick leaves only after every
+ * shard has acked every op of the clock, so that no shard ever closes a clock that another lacks a
+ * part of. */
+#include <stdio.h>
+
+#include "proto/msg.h"
+#include "worker/op.h"
+
+/* How long rh_close waits for its goodbye to be heard; nothing depends on it. */
+enum { BYE_MS = 2000 };
+
+/* ---- what is owed ---- */
+
+static bool nothing_owed(const void *arg) {
+    const rh_client *c = arg;
+    for (uint32_t i = 0; i < c->shards; i++)
+        if (link_owed(&c->links[i]) > 0)
+            return false;
+    return true;
+}
+
+/* Ops whose callers have given up are still applied, or refused; a refusal is told here, once. */
+static rh_status settle(rh_client *c, const char *what, int64_t deadline_ms) {
+    int64_t since_ms = client_now(c);
+    if (!nothing_owed(c) && !client_wait(c, nothing_owed, c, deadline_ms)) {
+        uint32_t shard = 0;
+        while (link_owed(&c->links[shard]) == 0)
+            shard++;
+        return client_late(c, what, shard, WIRE_PUSH, since_ms);
+    }
+    if (c->failed != RH_OK)
+        return client_failed(c);
+    rh_status s = c->owed_status;
+    c->owed_status = RH_OK;
+    return s == RH_OK ? s : err_set(s, "%s: an earlier call was refused: %s", what, c->owed_text);
+}
+
+/* ---- the end of a clock ---- */
+
+static void end_clock(rh_op *op) {
+    rh_client *c = op->c;
+    c->gate = false;
+    if (op->status != RH_OK) {
+        /* Ended on some shards and not on others: no later op has a number that all would take. */
+        c->failed = op->status;
+        snprintf(c->failed_text, sizeof c->failed_text, "%s", op->text);
+        return;
+    }
+    c->clock++;
+    c->call = 0;
+    for (rh_table *t = c->tables; t != NULL; t = t->next)
+        t->pushed = false;
+}
+
+/* A TICK or BYE for every shard: all of them hear of every table that this worker has pushed to. */
+static rh_status make_end(rh_op *op, enum wire_kind kind) {
+    rh_client *c = op->c;
+    uint16_t sections = 0;
+    struct buf b;
+    buf_init(&b, WIRE_SECTIONS_MAX * MSG_TICK_BYTES);
+    for (const rh_table *t = c->tables; t != NULL; t = t->next) {
+        uint64_t pushes = t->pushes;
+        if (pushes == 0)
+            continue;
+        msg_put_tick(&b,
+                     &(struct msg_tick){
+                         .table = t->number, .pushed = t->pushed, .lr = t->lr, .pushes = pushes});
+        sections++;
+    }
+    rh_status s = RH_OK;
+    if (b.bad)
+        s = err_set(RH_ELIMIT, "%s: a worker pushes to at most %d tables", op->what,
+                    WIRE_SECTIONS_MAX);
+    for (uint32_t i = 0; s == RH_OK && i < c->shards; i++)
+        s = op_ask(op, i, kind, &b, sections);
+    buf_fini(&b);
+    op->over = end_clock;
+    return s;
+}
+
+/* Puts the end of the clock in flight: from here on it will happen. The gate is closed. On failure
+ * *out is NULL. */
+static rh_status begin_end(rh_client *c, const char *what, enum wire_kind kind, rh_op *op,
+                           int64_t deadline_ms) {
+    rh_status s = settle(c, what, deadline_ms);
+    if (s == RH_OK)
+        s = make_end(op, kind);
+    if (s == RH_OK)
+        s = op_submit(op);
+    if (s != RH_OK) {
+        op_recycle(op);
+        c->gate = false;
+        c->news = true;
+    }
+    return s;
+}
+
+static rh_status tick(rh_client *c, rh_op **spare) {
+    int64_t deadline_ms = client_deadline(c, -1);
+    if (!client_wait_turn(c, &c->ending, deadline_ms))
+        return c->failed != RH_OK
+                   ? client_failed(c)
+                   : err_set(RH_ETIMEDOUT, "rh_tick: another thread has been in it all the time");
+    if (c->clock >= UINT32_MAX)
+        return err_set(RH_ELIMIT, "rh_tick: a worker has at most 2^32 clocks");
+    c->ending = true;
+    rh_status s = RH_OK;
+    if (c->tick == NULL) {
+        c->gate = true;
+        rh_op *op = *spare;
+        *spare = NULL;
+        s = begin_end(c, "rh_tick", WIRE_TICK, op, deadline_ms);
+        if (s == RH_OK)
+            c->tick = op;
+    }
+    if (s == RH_OK)
+        s = op_wait(&c->tick, deadline_ms);
+    c->ending = false;
+    c->news = true;
+    return s;
+}
+
+rh_status rh_tick(rh_client *c) {
+    if (c->observer)
+        return err_set(RH_EINVAL, "rh_tick: an observer has no clock");
+    rh_op *op;
+    rh_status s = op_new(c, "rh_tick", &op);
+    if (s != RH_OK)
+        return s;
+    pthread_mutex_lock(&c->lock);
+    s = tick(c, &op);
+    if (op != NULL)
+        op_recycle(op);
+    return client_leave(c, s);
+}
+
+uint64_t rh_clock(const rh_client *client) {
+    rh_client *c = (rh_client *)client; /* to lock it */
+    if (client_check(c) != RH_OK)
+        return 0;
+    pthread_mutex_lock(&c->lock);
+    uint64_t clock = c->clock;
+    pthread_mutex_unlock(&c->lock);
+    return clock;
+}
+
+/* ---- barriers ---- */
+
+static bool take_passed(rh_op *op, const struct op_request *q, const struct head *h,
+                        struct rd *body) {
+    (void)q;
+    (void)h;
+    return rd_u32(body) == op->c->barriers;
+}
+
+static rh_status begin_barrier(rh_client *c, rh_op *op) {
+    uint8_t room[4];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    buf_put_u32(&b, c->barriers + 1);
+    op->take = take_passed;
+    rh_status s = op_ask(op, 0, WIRE_BARRIER, &b, 0);
+    if (s != RH_OK)
+        return s;
+    c->barriers++;
+    s = op_submit(op);
+    if (s != RH_OK)
+        c->barriers--;
+    return s;
+}
+
+static rh_status barrier(rh_client *c, int timeout_ms, rh_op **spare) {
+    int64_t deadline_ms = client_deadline(c, timeout_ms);
+    if (!client_wait_turn(c, &c->passing, deadline_ms))
+        return c->failed != RH_OK ? client_failed(c)
+                                  : err_set(RH_ETIMEDOUT, "rh_barrier: another thread is in it");
+    c->passing = true;
+    rh_status s = RH_OK;
+    if (c->barrier == NULL) {
+        s = begin_barrier(c, *spare);
+        if (s == RH_OK) {
+            c->barrier = *spare;
+            *spare = NULL;
+        }
+    }
+    if (s == RH_OK)
+        s = op_wait(&c->barrier, deadline_ms);
+    c->passing = false;
+    c->news = true;
+    return s;
+}
+
+rh_status rh_barrier(rh_client *c, int timeout_ms) {
+    if (c->observer)
+        return err_set(RH_EINVAL, "rh_barrier: an observer is not waited for");
+    rh_op *op;
+    rh_status s = op_new(c, "rh_barrier", &op);
+    if (s != RH_OK)
+        return s;
+    pthread_mutex_lock(&c->lock);
+    s = barrier(c, timeout_ms, &op);
+    if (op != NULL)
+        op_recycle(op);
+    return client_leave(c, s);
+}
+
+/* ---- goodbye ---- */
+
+/* There is no use in waiting for the acks of a shard that is silent. */
+static bool settled_or_silent(const void *arg) {
+    const rh_client *c = arg;
+    int64_t now_ms = client_now(c);
+    for (uint32_t i = 0; i < c->shards; i++)
+        if (link_owed(&c->links[i]) > 0 && now_ms - c->links[i].heard_ms <= LINK_SILENT_MS)
+            return false;
+    return true;
+}
+
+/* Ends the clock for good on all shards, or, if a part of it is missing somewhere, on none: the
+ * servers then see a worker that fell silent. */
+static void say_goodbye(rh_client *c, rh_op *op) {
+    client_wait(c, settled_or_silent, c, client_deadline(c, -1));
+    if (!nothing_owed(c) || c->failed != RH_OK || make_end(op, WIRE_BYE) != RH_OK ||
+        op_submit(op) != RH_OK)
+        return;
+    client_wait(c, op_is_over, op, client_deadline(c, BYE_MS));
+}
+
+void rh_close(rh_client *c) {
+    if (c == NULL)
+        return;
+    /* In a forked child nothing can be let go: the threads that owned the sockets and held the locks
+     * are not there. The memory is the parent's, shared until written; freeing it would write. */
+    if (client_check(c) != RH_OK)
+        return;
+    rh_op *op;
+    if (!c->observer && op_new(c, "rh_close", &op) == RH_OK) {
+        pthread_mutex_lock(&c->lock);
+        say_goodbye(c, op);
+        pthread_mutex_unlock(&c->lock);
+    }
+    client_free(c);
+}
