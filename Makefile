@@ -62,7 +62,7 @@ RH_LDFLAGS := -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 SHARED_LDFLAGS := -shared -Wl,-z,defs
 
 # Loops over rows and floats: worth more than -O2.
-HOT := common/kern.c common/idset.c common/rng.c ps/fold.c ps/index_%.c ps/init.c ps/opt_%.c ps/store.c
+HOT := common/kern.c common/idset.c common/rng.c ps/fold.c ps/index_%.c ps/init.c ps/opt_%.c ps/store.c tests/bench/plain.c
 # -fno-math-errno: or sqrtf is a call that no vector can make.
 HOT_CFLAGS := -O3 -fno-math-errno
 
@@ -116,8 +116,7 @@ ALL_OBJS      := $(INNER_OBJS) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTE
 BIN := $(BUILD)/bin
 LIB := $(BUILD)/lib
 SO  := librowhouse.so
-PROGRAMS  := $(if $(wildcard worker/cmd/*.c),$(BIN)/rowhouse) $(if $(wildcard ps/main.c),$(BIN)/rowhouse-server) \
-             $(if $(wildcard worker/examples/word2vec.c),$(BIN)/rowhouse-word2vec)
+PROGRAMS  := $(BIN)/rowhouse $(BIN)/rowhouse-server $(BIN)/rowhouse-word2vec
 LIBRARIES := $(LIB)/librowhouse.a $(LIB)/$(SO).$(VERSION) $(LIB)/$(SO).$(SOVERSION) $(LIB)/$(SO)
 PLUGIN    := $(LIB)/rowhouse/rowhouse-mpi.so
 UNIT      := $(BUILD)/tests/unit
@@ -303,11 +302,11 @@ fuzz:
 	@+$(again) BUILD=build/fuzz SAN=fuzzer CC=clang fuzz-run
 
 fuzz-run: $(FUZZERS)
-	@set -e; for fuzzer in $^; do \
-	    name=$${fuzzer##*/}; corpus=$(BUILD)/corpus/$$name; mkdir -p $$corpus; \
-	    echo "  FUZZ  $$name, $(FUZZ_SECONDS) s"; \
-	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/$$name- $$corpus $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null); \
+	@for fuzzer in $^; do \
+	    name=$${fuzzer##*/}; corpus=$(BUILD)/corpus/$$name; log=$(BUILD)/$$name.log; mkdir -p $$corpus; \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(BUILD)/$$name- \
+	        $$corpus $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) >$$log 2>&1 || { tail -n 40 $$log; exit 1; }; \
+	    echo "ok $$name, $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs"; \
 	done
 
 ## bench: rows per second, pulled and pushed, per transport: medians of five

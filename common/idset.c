@@ -49,12 +49,17 @@ rh_status idset_reset(struct idset *s, size_t n_max) {
     return RH_OK;
 }
 
-/* The cell of id, or the free one where it belongs. */
-static struct idset_cell *place(const struct idset *s, uint64_t id) {
+/* Where the search for id begins. */
+static size_t home(const struct idset *s, uint64_t id) {
     /* Multiplying carries low bits up but none down, so the high half is brought down first; then
      * the top bits, which depend on all, are the place. 0x9E37... is 2^64 by the golden ratio. */
     uint64_t mixed = (id ^ id >> 32) * 0x9E3779B97F4A7C15;
-    size_t at = (size_t)(mixed >> (__builtin_clzll(s->cap) + 1));
+    return (size_t)(mixed >> (__builtin_clzll(s->cap) + 1));
+}
+
+/* The cell of id, or the free one where it belongs. */
+static struct idset_cell *place(const struct idset *s, uint64_t id) {
+    size_t at = home(s, id);
     while (s->cells[at].stamp == s->stamp && s->cells[at].key != id)
         at = (at + 1) & (s->cap - 1);
     return &s->cells[at];
@@ -68,6 +73,11 @@ uint32_t idset_add(struct idset *s, uint64_t id) {
         *cell = (struct idset_cell){.key = id, .stamp = s->stamp, .num = s->n++};
     }
     return cell->num;
+}
+
+void idset_expect(const struct idset *s, uint64_t id) {
+    assert(s->cells != NULL);
+    __builtin_prefetch(&s->cells[home(s, id)]);
 }
 
 uint32_t idset_find(const struct idset *s, uint64_t id) {

@@ -36,6 +36,10 @@ rh_status idset_reset(struct idset *s, size_t n_max) MUST_CHECK;
 /* The member's number; it is new if it equals the n of before. At most n_max members (asserted). */
 uint32_t idset_add(struct idset *s, uint64_t id);
 
+/* Says that id will be added or looked for soon, so that its cell is on the way by then. Worth it
+ * where ids are known ahead: the cells of a large set are far from the core. */
+void idset_expect(const struct idset *s, uint64_t id);
+
 /* The member's number, or UINT32_MAX if it is none. */
 uint32_t idset_find(const struct idset *s, uint64_t id);
 

@@ -2,6 +2,8 @@
 #include "proto/roster.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +12,34 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "proto/address.h"
 #include "proto/net.h"
 #include "proto/roster_mpi.h"
 
-enum { TEXT_MAX = 1 << 20, TOKEN_BYTES = 16 };
+enum { TEXT_MAX = 1 << 20, TOKEN_BYTES = 16, FILE_MAX = 4096 };
+_Static_assert((int)ROSTER_ADDRESS_MAX == (int)ADDRESS_MAX, "an address fits into a roster");
 
 /* ---- from a list ---- */
+
+static rh_status check_address(const struct roster *r, const char *address) {
+    for (uint32_t i = 0; i < r->shards; i++)
+        if (strcmp(r->servers[i], address) == 0)
+            return err_set(RH_EINVAL, "%s is listed twice: each shard has an address of its own",
+                           address);
+    const struct net_ops *ops;
+    struct address a;
+    rh_status s = net_find(address, &ops);
+    return s == RH_OK ? address_parse(address, false, &a) : s;
+}
 
 static rh_status add_server(struct roster *r, const char *address, size_t len) {
     if (len == 0)
         return err_set(RH_EINVAL, "an address is empty (two commas in a row?)");
     if (len >= ROSTER_ADDRESS_MAX)
-        return err_set(RH_EINVAL, "the address \"%.40s...\" is longer than %d characters", address,
+        return err_set(RH_EINVAL, "the address \"%.40s...\" is longer than %d bytes", address,
                        ROSTER_ADDRESS_MAX - 1);
     if (r->shards == PLACE_SHARDS_MAX)
-        return err_set(RH_EINVAL, "more than %d servers", PLACE_SHARDS_MAX);
+        return err_set(RH_EINVAL, "there are more than %d servers", PLACE_SHARDS_MAX);
     void *p = realloc(r->servers, (r->shards + 1) * sizeof *r->servers);
     if (p == NULL)
         return err_set(RH_ENOMEM, "no memory for %u addresses", r->shards + 1);
@@ -32,31 +47,29 @@ static rh_status add_server(struct roster *r, const char *address, size_t len) {
     char *to = r->servers[r->shards];
     memcpy(to, address, len);
     to[len] = '\0';
-    for (uint32_t i = 0; i < r->shards; i++)
-        if (strcmp(r->servers[i], to) == 0)
-            return err_set(RH_EINVAL, "%s is listed twice: each shard has an address of its own",
-                           to);
-    const struct net_ops *ops;
-    rh_status st = net_find(to, &ops);
-    if (st == RH_OK)
+    rh_status s = check_address(r, to);
+    if (s == RH_OK)
         r->shards++;
-    return st;
+    return s;
 }
 
 rh_status roster_parse(const char *servers, struct roster *out) {
+    static const char blanks[] = " \t\n";
     struct roster r = {0};
-    rh_status st = RH_OK;
-    const char *at = servers;
-    while (st == RH_OK) {
-        size_t len = strcspn(at, ",");
-        st = add_server(&r, at, len);
-        if (at[len] == '\0')
+    rh_status s = RH_OK;
+    for (const char *at = servers; s == RH_OK; at++) {
+        at += strspn(at, blanks);
+        size_t piece = strcspn(at, ","), len = piece;
+        while (len > 0 && strchr(blanks, at[len - 1]) != NULL)
+            len--;
+        s = add_server(&r, at, len);
+        at += piece;
+        if (*at == '\0')
             break;
-        at += len + 1;
     }
-    if (st != RH_OK) {
+    if (s != RH_OK) {
         roster_fini(&r);
-        return err_in(st, "servers \"%.200s\"", servers);
+        return err_in(s, "servers \"%.200s\"", servers);
     }
     *out = r;
     return RH_OK;
@@ -73,48 +86,63 @@ int roster_under_mpi(void) {
     return getenv("OMPI_COMM_WORLD_RANK") != NULL;
 }
 
-/* The directory of the file that this code was loaded from, the program or the library; "" if it cannot be told. */
-static void own_directory(char *out, size_t cap) {
-    Dl_info info;
-    out[0] = '\0';
-    if (dladdr((void *)(uintptr_t)roster_fini, &info) != 0 && info.dli_fname != NULL &&
-        strchr(info.dli_fname, '/') != NULL) {
-        snprintf(out, cap, "%s", info.dli_fname);
-    } else {
-        ssize_t n = readlink("/proc/self/exe", out, cap - 1);
-        out[n < 0 ? 0 : n] = '\0';
-    }
-    char *slash = strrchr(out, '/');
+/* Leaves of a file's path only its directory. */
+static void keep_directory(char *path) {
+    char *slash = strrchr(path, '/');
     if (slash != NULL)
         *slash = '\0';
+    else
+        path[0] = '\0';
 }
 
-/* The plug-in's function. It stays loaded: Open MPI does not survive being unloaded. */
-static rh_status load_exchange(roster_exchange_fn **out) {
-    static const char *const places[] = {"%s/../lib/rowhouse/rowhouse-mpi.so",
-                                         "%s/rowhouse/rowhouse-mpi.so", "%s/rowhouse-mpi.so"};
-    char dir[2048], path[4096], reason[512] = "no such file";
-    void *so = NULL;
+/* The directory of the library, if this code came in with one. */
+static void library_directory(char dir[FILE_MAX]) {
+    Dl_info info;
+    dir[0] = '\0';
+    if (dladdr((void *)(uintptr_t)roster_fini, &info) != 0 && info.dli_fname != NULL)
+        snprintf(dir, FILE_MAX, "%s", info.dli_fname);
+    keep_directory(dir);
+}
+
+static void program_directory(char dir[FILE_MAX]) {
+    ssize_t n = readlink("/proc/self/exe", dir, FILE_MAX - 1);
+    dir[n < 0 ? 0 : n] = '\0';
+    keep_directory(dir);
+}
+
+/* Looks beside the library, then beside the program, as they are built and as they are installed.
+ * The last resort is the loader's own search, which also says best what is missing. */
+static void find_plugin(char path[FILE_MAX]) {
+    static const char *const places[] = {"/../lib/rowhouse", "/rowhouse", "/lib/rowhouse", ""};
     const char *given = getenv("RH_MPI_PLUGIN");
-    own_directory(dir, sizeof dir);
-    for (size_t i = 0; so == NULL && i < sizeof places / sizeof *places; i++) {
-        if (given != NULL)
-            snprintf(path, sizeof path, "%s", given);
-        else
-            snprintf(path, sizeof path, places[i], dir);
-        if (access(path, F_OK) != 0)
-            continue;
-        /* Open MPI's own plug-ins look for its symbols among the global ones. */
-        so = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-        if (so == NULL)
-            snprintf(reason, sizeof reason, "%s", dlerror());
+    if (given != NULL) {
+        snprintf(path, FILE_MAX, "%s", given);
+        return;
     }
+    char dirs[2][FILE_MAX];
+    library_directory(dirs[0]);
+    program_directory(dirs[1]);
+    for (int d = 0; d < 2; d++)
+        for (size_t i = 0; dirs[d][0] != '\0' && i < sizeof places / sizeof *places; i++) {
+            int n = snprintf(path, FILE_MAX, "%s%s/rowhouse-mpi.so", dirs[d], places[i]);
+            if (n < FILE_MAX && access(path, F_OK) == 0)
+                return;
+        }
+    snprintf(path, FILE_MAX, "rowhouse-mpi.so");
+}
+
+static rh_status load_exchange(roster_exchange_fn **out) {
+    char path[FILE_MAX];
+    find_plugin(path);
+    /* Open MPI's own plug-ins look for its symbols among the global ones; and it does not survive
+     * being unloaded. */
+    void *so = dlopen(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
     void *f = so == NULL ? NULL : dlsym(so, ROSTER_EXCHANGE_NAME);
     if (f == NULL)
         return err_set(RH_EIO,
-                       "MPI cannot be used: %s: %s. Is Open MPI here (package openmpi-bin), and "
-                       "rowhouse-mpi.so beside the library (or named by RH_MPI_PLUGIN)?",
-                       path, reason);
+                       "MPI cannot be used: %s. Is Open MPI installed (package openmpi-bin)? "
+                       "RH_MPI_PLUGIN may say where rowhouse-mpi.so lies",
+                       dlerror());
     *(void **)out = f;
     return RH_OK;
 }
@@ -130,54 +158,76 @@ static rh_status own_text(const char *const *addresses, uint32_t n, struct buf *
     for (uint32_t i = 0; i < n; i++)
         buf_printf(b, " %s", addresses[i]);
     buf_put_u8(b, 0);
-    return b->bad ? err_set(RH_ENOMEM, "no memory for %u addresses", n) : RH_OK;
+    return b->bad ? err_set(RH_ELIMIT, "%u addresses are too many for one rank", n) : RH_OK;
 }
 
 /* Server ranks in order make the list of shards; worker ranks in order are numbered. */
 static rh_status read_texts(const struct roster_exchange *x, struct roster *r) {
-    rh_status st = RH_OK;
-    for (int rank = 0; st == RH_OK && rank < x->size; rank++) {
+    rh_status s = RH_OK;
+    for (int rank = 0; s == RH_OK && rank < x->size; rank++) {
         char *rest = NULL, *token = strtok_r(x->texts[rank], " ", &rest);
         const char *role = strtok_r(NULL, " ", &rest);
         if (token == NULL || role == NULL || strlen(token) >= sizeof r->job)
-            return err_set(RH_EPROTO, "rank %d of this mpirun speaks another version", rank);
+            return err_set(RH_EVERSION, "rank %d of this mpirun runs another version", rank);
         if (rank == 0)
-            strcpy(r->job, token);
+            memcpy(r->job, token, strlen(token) + 1);
         if (*role == 'W') {
             if (rank == x->rank)
                 r->rank = r->world;
             r->world++;
         }
-        for (const char *a; st == RH_OK && (a = strtok_r(NULL, " ", &rest)) != NULL;)
-            st = add_server(r, a, strlen(a));
+        for (const char *a; s == RH_OK && (a = strtok_r(NULL, " ", &rest)) != NULL;)
+            s = add_server(r, a, strlen(a));
     }
-    if (st == RH_OK && r->shards == 0)
+    if (s == RH_OK && r->shards == 0)
         return err_set(RH_EUNREACHABLE, "this mpirun has no server rank: use mpirun -np 2 "
                                         "rowhouse-server : -np 2 PROGRAM");
-    return st;
+    return s;
 }
 
-rh_status roster_from_mpi(const char *const *addresses, uint32_t n, struct roster *out) {
+static rh_status ask_mpi(const char *const *addresses, uint32_t n, struct roster *out) {
     roster_exchange_fn *exchange;
     struct roster_exchange x = {0};
     struct roster r = {0};
     char error[256];
     struct buf text;
     buf_init(&text, TEXT_MAX);
-    rh_status st = roster_under_mpi()
-                       ? load_exchange(&exchange)
-                       : err_set(RH_EINVAL, "\"mpi:\" works only in a program that mpirun started");
-    if (st == RH_OK)
-        st = own_text(addresses, n, &text);
-    if (st == RH_OK && exchange((const char *)text.p, &x, error, sizeof error) != 0)
-        st = err_set(RH_EIO, "%s", error);
-    if (st == RH_OK)
-        st = read_texts(&x, &r);
+    rh_status s = load_exchange(&exchange);
+    if (s == RH_OK)
+        s = own_text(addresses, n, &text);
+    if (s == RH_OK && exchange((const char *)text.p, &x, error, sizeof error) != 0)
+        s = err_set(RH_EIO, "%s", error);
+    if (s == RH_OK)
+        s = read_texts(&x, &r);
     buf_fini(&text);
     free(x.texts);
-    if (st == RH_OK)
+    if (s == RH_OK)
         *out = r;
     else
         roster_fini(&r);
-    return st;
+    return s;
+}
+
+static rh_status copy(const struct roster *r, struct roster *out) {
+    void *servers = malloc(r->shards * sizeof *r->servers);
+    if (servers == NULL)
+        return err_set(RH_ENOMEM, "no memory for %u addresses", r->shards);
+    *out = *r;
+    out->servers = memcpy(servers, r->servers, r->shards * sizeof *r->servers);
+    return RH_OK;
+}
+
+rh_status roster_from_mpi(const char *const *addresses, uint32_t n, struct roster *out) {
+    /* MPI can be initialized once in a process, and the job does not change: who asks again, to
+     * connect a second client, gets the first answer. */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct roster answer;
+    if (!roster_under_mpi())
+        return err_set(RH_EINVAL, "\"mpi:\" works only in a program that mpirun started");
+    pthread_mutex_lock(&lock);
+    rh_status s = answer.servers != NULL ? RH_OK : ask_mpi(addresses, n, &answer);
+    if (s == RH_OK)
+        s = copy(&answer, out);
+    pthread_mutex_unlock(&lock);
+    return s;
 }

@@ -47,10 +47,21 @@ static void put_shard(const struct shard *s, struct buf *b) {
     buf_put_u32(b, 0);
 }
 
-static void put_table(const struct shard *s, const struct table *t, struct buf *b) {
+/* A freeze until a clock is over or not by the asker's clock; for an observer by that of who is furthest. */
+static uint64_t clock_of(const struct shard *s, const struct head *h) {
+    if (h->worker != WIRE_OBSERVER)
+        return h->num.clock;
+    uint64_t furthest = s->closed;
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->sessions[i] != NULL && s->sessions[i]->ended > furthest)
+            furthest = s->sessions[i]->ended;
+    return furthest;
+}
+
+static void put_table(const struct shard *s, const struct table *t, uint64_t clock, struct buf *b) {
     struct msg_table_facts m = {
         .table = t->number,
-        .frozen = t->frozen_until != 0 && table_is_frozen(t, s->closed),
+        .frozen = table_is_frozen(t, clock),
         .spec = t->spec,
         .steps = s->steps[t->number - 1],
         .touched = t->store.n_touched,
@@ -60,13 +71,13 @@ static void put_table(const struct shard *s, const struct table *t, struct buf *
     msg_put_table_facts(b, &m);
 }
 
-static rh_status put_tables(const struct shard *s, uint32_t what, struct buf *b) {
+static rh_status put_tables(const struct shard *s, uint32_t what, uint64_t clock, struct buf *b) {
     if (what != 1) {
         const struct table *t = shard_table(s, what - 1);
         if (t == NULL)
             return err_set(RH_ENOTFOUND, "there is no table number %u", what - 1);
         buf_put_u32(b, 1);
-        put_table(s, t, b);
+        put_table(s, t, clock, b);
         return RH_OK;
     }
     uint32_t n = 0;
@@ -75,7 +86,7 @@ static rh_status put_tables(const struct shard *s, uint32_t what, struct buf *b)
     buf_put_u32(b, n);
     for (uint32_t i = 0; i < s->n_tables; i++)
         if (s->tables[i] != NULL)
-            put_table(s, s->tables[i], b);
+            put_table(s, s->tables[i], clock, b);
     return RH_OK;
 }
 
@@ -86,7 +97,7 @@ void facts_answer(struct shard *s, uint32_t peer, const struct head *h, uint32_t
     if (what == 0)
         put_shard(s, &b);
     else
-        st = put_tables(s, what, &b);
+        st = put_tables(s, what, clock_of(s, h), &b);
     if (st == RH_OK && b.bad)
         st = err_set(RH_ELIMIT, "the facts of shard %u do not fit a frame", s->cfg.shard);
     if (st == RH_OK)

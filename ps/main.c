@@ -13,6 +13,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "ps/server.h"
+#include "ps/supervise.h"
 
 struct settings {
     const char *listen, *shard, *job, *log_level, *config;
@@ -155,6 +156,9 @@ static rh_status run(const struct settings *set, int *signal_out) {
 }
 
 int main(int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--supervise") == 0)
+            return supervise_main(argc, argv);
     struct conf conf = {.program = "rowhouse-server",
                         .usage = "[options]",
                         .about =

@@ -40,7 +40,7 @@ lint_build() {
     local cc
     for cc in gcc clang; do
         need "$cc" || continue
-        env -u MAKEFLAGS make --no-print-directory -s -j"$(nproc)" BUILD="build/lint-$cc" CC="$cc" WERROR=-Werror \
+        env -u MAKEFLAGS make --no-print-directory -s -k -j"$(nproc)" BUILD="build/lint-$cc" CC="$cc" WERROR=-Werror \
             objects >/dev/null || breach "$cc does not compile it without a warning"
     done
 }

@@ -81,14 +81,17 @@ void servers_signal(struct servers *s, uint32_t i, int sig) {
 }
 
 void servers_stop(struct servers *s) {
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->pids[i] != 0)
-            kill(s->pids[i], SIGTERM);
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (s->pids[i] == 0)
+            continue;
+        /* First: a SIGCONT during its end would undo the SIGSTOP by which LeakSanitizer halts it. */
+        kill(s->pids[i], SIGCONT);
+        kill(s->pids[i], SIGTERM);
+    }
     for (uint32_t i = 0; i < s->n; i++) {
         int status = 0;
         if (s->pids[i] == 0)
             continue;
-        kill(s->pids[i], SIGCONT);
         ck_assert_int_eq(waitpid(s->pids[i], &status, 0), s->pids[i]);
         ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
                       "server %u ended with status 0x%x", i, (unsigned)status);

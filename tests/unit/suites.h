@@ -39,6 +39,7 @@
     X(spearman)        \
     X(config)          \
     X(link)            \
+    X(net)             \
     X(plan)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);

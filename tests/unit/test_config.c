@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/suites.h"
+
 static const char *const variables[] = {"RH_SERVERS", "RH_JOB",  "RH_RANK",
                                         "RH_WORLD",   "RH_MODE", "RH_OP_TIMEOUT_MS"};
 

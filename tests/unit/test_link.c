@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/msg.h"
+#include "tests/unit/suites.h"
 
 enum { WORKER = 3, WORKER_INC = 7, SERVER_INC = 99, NONCE = 4711, JOB = 5, CREDIT = 1000 };
 

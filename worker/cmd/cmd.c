@@ -1,3 +1,4 @@
+/* cmd.c - see cmd.h. */
 #include "worker/cmd/cmd.h"
 
 #include <stdio.h>

@@ -12,6 +12,7 @@ enum cmd_exit { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_UNREACHABLE = 3 }
 
 int cmd_eval(int argc, char **argv);
 int cmd_nearest(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
 

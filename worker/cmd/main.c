@@ -11,6 +11,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } COMMANDS[] = {
+    {"run", cmd_run, "runs a job: servers, and copies of a program as workers"},
     {"status", cmd_status, "how the servers of a live job are"},
     {"tables", cmd_tables, "the tables of a live job"},
     {"nearest", cmd_nearest, "the nearest neighbours of words, in a file of vectors"},

@@ -1,3 +1,4 @@
+/* spearman.c - see spearman.h. */
 #include "worker/cmd/spearman.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* vectors.c - see vectors.h. */
 #include "worker/cmd/vectors.h"
 
 #include <inttypes.h>

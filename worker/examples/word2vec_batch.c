@@ -1,3 +1,4 @@
+/* word2vec_batch.c - see word2vec_batch.h. */
 #include "worker/examples/word2vec_batch.h"
 
 #include <stdlib.h>

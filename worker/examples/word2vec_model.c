@@ -1,3 +1,4 @@
+/* word2vec_model.c - see word2vec_model.h. */
 #include "worker/examples/word2vec_model.h"
 
 #include <stdlib.h>

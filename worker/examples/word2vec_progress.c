@@ -1,3 +1,4 @@
+/* word2vec_progress.c - see word2vec_progress.h. */
 #include "worker/examples/word2vec_progress.h"
 
 #include <inttypes.h>
@@ -120,7 +121,7 @@ void progress_add(struct progress *p, uint64_t words, double loss, double lr) {
 }
 
 void progress_end(struct progress *p) {
-    if (p->style != PROGRESS_NONE)
+    if (p->style != PROGRESS_NONE && p->steps_done > 0)
         draw(p, clock_now_us(), 1);
     pthread_mutex_destroy(&p->mutex);
 }

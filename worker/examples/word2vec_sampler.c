@@ -1,3 +1,4 @@
+/* word2vec_sampler.c - see word2vec_sampler.h. */
 #include "worker/examples/word2vec_sampler.h"
 
 #include <inttypes.h>

@@ -1,3 +1,5 @@
+/* word2vec_sgns.c - see word2vec_sgns.h. Where a trainer spends its time: for each pair of words,
+ * neg + 1 dot products and twice as many additions of rows. */
 #include "worker/examples/word2vec_sgns.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* word2vec_text.c - see word2vec_text.h. */
 #include "worker/examples/word2vec_text.h"
 
 #include <assert.h>

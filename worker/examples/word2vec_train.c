@@ -1,6 +1,11 @@
+/* word2vec_train.c - see word2vec_train.h. */
 #include "worker/examples/word2vec_train.h"
 
+#include <math.h>
+
 #include "common/err.h"
+
+enum { LOSS_STEPS = 32 };
 
 /* The library's words as ours. */
 static rh_status passed(rh_status s) {
@@ -28,6 +33,11 @@ void lane_fini(struct lane *l) {
 
 static uint64_t steps_of(const struct training *t) {
     return t->epochs * t->batches;
+}
+
+/* The learning rate of a step. */
+static double rate_at(const struct training *t, uint64_t step) {
+    return t->lr * (double)(steps_of(t) - step) / (double)steps_of(t);
 }
 
 /* Reads the text of a step. */
@@ -81,9 +91,7 @@ static rh_status end_step(struct lane *l) {
  * them when they are here: a worker never misses its own updates.
  */
 static rh_status take_step(struct lane *l, uint64_t step, struct batch *now, struct batch *next) {
-    struct training *t = l->training;
-    double done = (double)step / (double)steps_of(t);
-    double lr = t->lr * (1 - done);
+    const struct training *t = l->training;
     bool last = step + 1 == steps_of(t);
 
     rh_status s = last ? RH_OK : read_step(l, next, step + 1);
@@ -93,15 +101,31 @@ static rh_status take_step(struct lane *l, uint64_t step, struct batch *now, str
         s = begin_pull(l, next);
     if (s != RH_OK)
         return s;
-    batch_train(now, t->model, (float)lr, &l->rng);
+    batch_train(now, t->model, (float)rate_at(t, step), &l->rng);
     s = begin_push(l, now);
-    if (s == RH_EINVAL)
+    if (s == RH_EINVAL) /* NaN and infinity are refused */
         return err_in(s, "training has run away, try a smaller -lr");
     if (s == RH_OK)
         s = passed(rh_wait(&l->pull, -1));
     if (s == RH_OK && !last)
         batch_catch_up(next, t->model, now);
     return s;
+}
+
+/* Says how it goes, and stops where it goes wrong: scores that are all 0, as in the beginning, cost
+ * log 2 each, and who does much worse than that will not find back. */
+static rh_status report(struct lane *l, uint64_t step, const struct batch *done) {
+    const struct training *t = l->training;
+    double loss = done->pairs > 0 ? done->loss / (double)done->pairs : l->loss;
+    double guessing = (1 + t->model->negatives) * log(2);
+    l->loss += (loss - l->loss) / LOSS_STEPS;
+    if (l->loss > 2 * guessing)
+        return err_set(RH_EINVAL,
+                       "training has run away (loss %.1f; guessing makes %.1f): try a smaller "
+                       "-lr or -batch",
+                       l->loss, guessing);
+    progress_add(t->progress, done->words_read, loss, rate_at(t, step));
+    return RH_OK;
 }
 
 rh_status lane_run(struct lane *l) {
@@ -114,11 +138,8 @@ rh_status lane_run(struct lane *l) {
         s = passed(rh_wait(&l->pull, -1));
     for (uint64_t step = 0; s == RH_OK && step < steps_of(t) && !atomic_load(&t->stop); step++) {
         s = take_step(l, step, now, next);
-        if (s != RH_OK)
-            break;
-        double pairs = now->pairs > 0 ? (double)now->pairs : 1;
-        double done = (double)step / (double)steps_of(t);
-        progress_add(t->progress, now->words_read, now->loss / pairs, t->lr * (1 - done));
+        if (s == RH_OK)
+            s = report(l, step, now);
         struct batch *other = now;
         now = next;
         next = other;

@@ -39,6 +39,7 @@ struct lane {
     struct batch batches[2];
     rh_batch *calls; /* to fill, begin, and fill again */
     rh_op *pull, *push;
+    double loss; /* of a pair, about lately */
 };
 
 /* RH_ENOMEM. A lane that failed to begin needs no lane_fini. */

@@ -1,3 +1,5 @@
+/* word2vec_vocab.c - see word2vec_vocab.h. Entries in order of arrival, letters in one long piece,
+ * and an open-addressing hash table of entry numbers beside them. */
 #include "worker/examples/word2vec_vocab.h"
 
 #include <assert.h>

@@ -1,0 +1,50 @@
+/* measure.c - see measure.h. */
+#include "tests/bench/measure.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+
+enum { WARM_UP_BATCHES = 16, RUNNERS_MAX = 8 };
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static rh_status run_once(const struct runner *r, const struct job *j, double *rows_per_s) {
+    int64_t begin_us = clock_now_us();
+    rh_status s = r->contender->run(r->self, j);
+    if (s != RH_OK)
+        return err_in(s, "%s", r->contender->name);
+    int64_t took_us = clock_now_us() - begin_us;
+    *rows_per_s = (double)j->batches * BENCH_BATCH * 1e6 / (double)(took_us > 0 ? took_us : 1);
+    return RH_OK;
+}
+
+rh_status measure(const struct runner *runners, size_t n, const struct job *j, unsigned rounds,
+                  struct rate *rates) {
+    assert(n <= RUNNERS_MAX && rounds > 0 && rounds <= MEASURE_ROUNDS_MAX);
+    double seen[RUNNERS_MAX][MEASURE_ROUNDS_MAX], ignored;
+    struct job warm_up = *j;
+    if (warm_up.batches > WARM_UP_BATCHES)
+        warm_up.batches = WARM_UP_BATCHES;
+    rh_status s = RH_OK;
+    for (size_t i = 0; s == RH_OK && i < n; i++)
+        if (runners[i].self != NULL)
+            s = run_once(&runners[i], &warm_up, &ignored);
+    for (unsigned round = 0; s == RH_OK && round < rounds; round++)
+        for (size_t i = 0; s == RH_OK && i < n; i++)
+            if (runners[i].self != NULL)
+                s = run_once(&runners[i], j, &seen[i][round]);
+    for (size_t i = 0; s == RH_OK && i < n; i++) {
+        rates[i] = (struct rate){0};
+        if (runners[i].self == NULL)
+            continue;
+        qsort(seen[i], rounds, sizeof seen[i][0], compare);
+        rates[i] = (struct rate){seen[i][0], seen[i][rounds / 2], seen[i][rounds - 1]};
+    }
+    return s;
+}

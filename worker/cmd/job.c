@@ -1,0 +1,224 @@
+/* job.c - see job.h. The notes and signals between us and the supervisors are those of
+ * ps/supervise.h, seen from the other end. */
+#include "worker/cmd/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/process.h"
+
+enum {
+    NOTE = '\x1e',
+    STOP_MS = 35000,     /* supervisors kill what does not end within 30 s */
+    TEARDOWN_MS = 10000, /* mpirun's own way takes two seconds */
+    STATUS_NOT_FOUND = 127
+};
+
+struct job {
+    pid_t mpirun;
+    int stderr_fd; /* mpirun's, with that of all ranks */
+    uint32_t workers, ended;
+
+    bool said;     /* the one line of a failure */
+    bool mid_line; /* what was passed on last did not end a line */
+    bool in_note;
+    char note[ERR_TEXT_MAX + 2];
+    size_t note_len;
+
+    int stopped_by; /* the signal that we were told to stop by, or 0 */
+    int stops;      /* how far we have gone: asked, told, killed */
+    int64_t stop_ms;
+};
+
+/* ---- what is said ---- */
+
+static void put(struct job *j, const char *bytes, size_t n) {
+    while (n > 0) {
+        ssize_t done = write(STDERR_FILENO, bytes, n);
+        if (done < 0 && errno != EINTR)
+            return; /* nobody is left to tell */
+        if (done > 0) {
+            j->mid_line = bytes[done - 1] != '\n';
+            bytes += done;
+            n -= (size_t)done;
+        }
+    }
+}
+
+/* The first reason is the one: what fails behind it fails because of it. */
+static void say(struct job *j, const char *fmt, ...) {
+    char line[ERR_TEXT_MAX + 64];
+    if (j->said)
+        return;
+    j->said = true;
+    va_list args;
+    va_start(args, fmt);
+    int n = snprintf(line, sizeof line, "%srowhouse run: ", j->mid_line ? "\n" : "");
+    vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, args);
+    va_end(args);
+    size_t len = strlen(line);
+    line[len] = '\n';
+    put(j, line, len + 1);
+}
+
+/* ---- stopping ---- */
+
+/* Asks the workers to end, and the servers once they have; in earnest the second time. */
+static void stop(struct job *j) {
+    static const int signals[] = {SIGUSR1, SIGTERM, SIGKILL};
+    enum { SIGNALS = sizeof signals / sizeof *signals };
+    if (j->stops == SIGNALS)
+        return;
+    kill(j->mpirun, signals[j->stops]);
+    j->stop_ms = clock_now_ms() + (j->stops == 0 ? STOP_MS : TEARDOWN_MS);
+    j->stops++;
+}
+
+static void on_worker_end(struct job *j) {
+    if (++j->ended < j->workers)
+        return;
+    kill(j->mpirun, SIGUSR2);
+    if (j->stops == 1)
+        j->stop_ms = clock_now_ms() + STOP_MS;
+}
+
+/* ---- what mpirun says ---- */
+
+static void on_note(struct job *j) {
+    j->note[j->note_len] = '\0';
+    if (j->note[0] == 'F')
+        say(j, "%s", j->note + 1);
+    else if (j->note[0] == 'E')
+        on_worker_end(j);
+    j->in_note = false;
+    j->note_len = 0;
+}
+
+static void take(struct job *j, const char *bytes, size_t n) {
+    const char *end = bytes + n, *plain = bytes;
+    for (const char *p = bytes; p < end; p++) {
+        if (j->in_note) {
+            plain = p + 1;
+            if (*p == '\n')
+                on_note(j);
+            else if (j->note_len + 1 < sizeof j->note)
+                j->note[j->note_len++] = *p;
+        } else if (*p == NOTE) {
+            put(j, plain, (size_t)(p - plain));
+            plain = p + 1;
+            j->in_note = true;
+        }
+    }
+    put(j, plain, (size_t)(end - plain));
+}
+
+/* Takes all that is there. The pipe closes when mpirun ends, unless somebody has inherited it. */
+static void take_in(struct job *j) {
+    char bytes[8192];
+    ssize_t n;
+    while ((n = read(j->stderr_fd, bytes, sizeof bytes)) > 0)
+        take(j, bytes, (size_t)n);
+    if (n == 0) {
+        close(j->stderr_fd);
+        j->stderr_fd = -1;
+    }
+}
+
+/* ---- its life ---- */
+
+static int watch(struct job *j, int signal_fd) {
+    for (;;) {
+        int status;
+        if (waitpid(j->mpirun, &status, WNOHANG) == j->mpirun) {
+            if (j->stderr_fd >= 0)
+                take_in(j);
+            return status;
+        }
+        int64_t left_ms = j->stop_ms - clock_now_ms();
+        if (j->stops > 0 && left_ms <= 0)
+            stop(j);
+        struct pollfd p[2] = {{.fd = signal_fd, .events = POLLIN},
+                              {.fd = j->stderr_fd, .events = POLLIN}};
+        poll(p, 2, j->stops > 0 && left_ms > 0 ? (int)left_ms : -1);
+        struct signalfd_siginfo info;
+        if (p[0].revents & POLLIN && read(signal_fd, &info, sizeof info) == sizeof info &&
+            info.ssi_signo != SIGCHLD) {
+            j->stopped_by = (int)info.ssi_signo;
+            stop(j);
+        }
+        if (p[1].revents != 0)
+            take_in(j);
+    }
+}
+
+/* What the end of mpirun means, and the line for it if nobody has said one. */
+static int conclude(struct job *j, int status) {
+    char how[64];
+    int code = process_exit_code(status);
+    if (j->stopped_by != 0) {
+        say(j, "stopped by signal %d (%s)", j->stopped_by, strsignal(j->stopped_by));
+        return 128 + j->stopped_by;
+    }
+    if (WIFSIGNALED(status))
+        say(j, "mpirun %s; the job is stopped", process_end(status, how, sizeof how));
+    else if (code > 128)
+        say(j, "one of mpirun's processes was killed by signal %d; the job is stopped", code - 128);
+    else if (code != 0)
+        say(j, "mpirun ended with status %d; the line of --dry-run, run by hand, says why", code);
+    return code;
+}
+
+/* signals: what we wait for; blocked. */
+static int start(struct job *j, char *const *line, const sigset_t *mask) {
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        say(j, "cannot start mpirun: %s", strerror(errno));
+        return 1;
+    }
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    struct process_plan plan = {
+        .argv = line, .mask = mask, .death_signal = SIGTERM, .stderr_fd = fds[1]};
+    rh_status s = process_start(&plan, &j->mpirun);
+    close(fds[1]);
+    j->stderr_fd = fds[0];
+    if (s == RH_OK)
+        return 0;
+    close(fds[0]);
+    say(j, "%s%s", err_text(), s == RH_ENOTFOUND ? "; it comes with the package openmpi-bin" : "");
+    return s == RH_ENOTFOUND ? STATUS_NOT_FOUND : 1;
+}
+
+int job_run(char *const *line, uint32_t workers) {
+    struct job j = {.workers = workers, .stderr_fd = -1};
+    sigset_t wanted, before;
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGCHLD);
+    sigaddset(&wanted, SIGINT);
+    sigaddset(&wanted, SIGTERM);
+    sigaddset(&wanted, SIGHUP);
+    sigprocmask(SIG_BLOCK, &wanted, &before);
+    int signal_fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    int code = 1;
+    if (signal_fd < 0)
+        say(&j, "cannot wait for signals: %s", strerror(errno));
+    else
+        code = start(&j, line, &before);
+    if (j.mpirun > 0)
+        code = conclude(&j, watch(&j, signal_fd));
+    if (j.stderr_fd >= 0)
+        close(j.stderr_fd);
+    close(signal_fd);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return code;
+}

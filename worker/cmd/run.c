@@ -1,0 +1,306 @@
+/* run.c - `rowhouse run`: the launcher. mpirun underneath, with its traps hidden: it refuses root and
+ * more ranks than cores, binds ranks to cores, explains itself at length, gives a second to save on
+ * SIGTERM, and lies about terminals. Every rank is a supervisor (rowhouse-server --supervise), so
+ * the program itself needs no MPI. Here the line is made; job.c runs it. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "worker/cmd/cmd.h"
+#include "worker/cmd/job.h"
+
+enum { RANKS_MAX = 65536, TOKEN_BYTES = 16 };
+
+struct settings {
+    int64_t servers, workers;
+    const char *hostfile;
+    int dry_run;
+};
+
+#define AT(field) offsetof(struct settings, field)
+static const struct conf_item items[] = {
+    {"s", CONF_INT, AT(servers), "1", 1, 1024, NULL, "N", "How many server processes."},
+    {"w", CONF_INT, AT(workers), "1", 1, RANKS_MAX, NULL, "N", "How many workers."},
+    {"hostfile", CONF_STRING, AT(hostfile), NULL, 0, 0, NULL, "FILE",
+     "The hosts, as mpirun reads them: lines of \"name slots=N\". Servers come first. Without it, "
+     "everything runs on this host. Between hosts nothing is encrypted yet: --insecure says that "
+     "you know."},
+    {"dry-run", CONF_BOOL, AT(dry_run), "no", 0, 0, NULL, NULL,
+     "Print the mpirun line, and do not run it."},
+    {NULL, CONF_SECTION, 0, NULL, 0, 0, NULL, NULL,
+     "Other flags before -- go to the servers (rowhouse-server --help). The program finds "
+     "RH_SERVERS, RH_RANK, RH_WORLD "
+     "and RH_JOB in its environment, and needs no MPI."},
+};
+enum { N_ITEMS = sizeof items / sizeof *items };
+
+/* What mpirun is told through its environment; what the user has set stays. Its own wait before it
+ * kills, odls_base_sigkill_timeout, stays at 1: it passes once before SIGTERM and once behind it, so
+ * that 30 would mean half a minute in which nobody is told anything. Ranks that are to be stopped
+ * in peace are asked by SIGUSR1: see job.c. */
+static const struct {
+    const char *name, *value;
+    bool one_host; /* only without a hostfile: there a user's mistake in it should show */
+} settled[] = {
+    {"OMPI_MCA_rmaps_base_oversubscribe", "1", true}, /* four ranks on two cores */
+    {"OMPI_MCA_hwloc_base_binding_policy", "none", false},
+    {"OMPI_MCA_btl_vader_single_copy_mechanism", "none", false}, /* containers forbid it, loudly */
+    {"OMPI_MCA_pml", "ob1", false},
+    {"OMPI_MCA_btl", "self,vader,tcp", false},
+};
+
+/* A list of words that grows; for argv. It owns its words, and ends in NULL. */
+struct words {
+    char **p;
+    size_t n, cap;
+};
+
+static void add_part(struct words *w, const char *word, size_t len) {
+    if (w->n + 1 >= w->cap) {
+        w->cap = w->cap == 0 ? 32 : 2 * w->cap;
+        w->p = realloc(w->p, w->cap * sizeof *w->p);
+    }
+    char *copy = w->p == NULL ? NULL : strndup(word, len);
+    if (copy == NULL) {
+        fputs("rowhouse run: out of memory\n", stderr);
+        exit(CMD_FAILED);
+    }
+    w->p[w->n++] = copy;
+    w->p[w->n] = NULL;
+}
+
+static void add(struct words *w, const char *word) {
+    add_part(w, word, strlen(word));
+}
+
+static void add_number(struct words *w, int64_t number) {
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)number);
+    add(w, text);
+}
+
+static void words_fini(struct words *w) {
+    for (size_t i = 0; i < w->n; i++)
+        free(w->p[i]);
+    free(w->p);
+}
+
+/* The item of a flag that is ours, or NULL. */
+static const struct conf_item *own_item(const char *arg) {
+    const char *name = arg + strspn(arg, "-");
+    size_t len = strcspn(name, "=");
+    if (name == arg || name - arg > 2)
+        return NULL;
+    for (size_t i = 0; i < N_ITEMS; i++)
+        if (items[i].name != NULL && strlen(items[i].name) == len &&
+            strncmp(items[i].name, name, len) == 0)
+            return &items[i];
+    return NULL;
+}
+
+/* Splits what stands before "--" into our flags and the servers'. Returns what stands behind it, or
+ * NULL if nothing does. */
+static char **split(int argc, char **argv, struct words *ours, struct words *theirs) {
+    add(ours, argv[0]);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0)
+            return i + 1 < argc ? &argv[i + 1] : NULL;
+        const struct conf_item *item = own_item(argv[i]);
+        bool help = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        add(item != NULL || help ? ours : theirs, argv[i]);
+        if (item != NULL && item->type != CONF_BOOL && strchr(argv[i], '=') == NULL &&
+            i + 1 < argc && strcmp(argv[i + 1], "--") != 0)
+            add(ours, argv[++i]);
+    }
+    return NULL;
+}
+
+/* ---- environment ---- */
+
+static bool make_token(void) {
+    unsigned char bytes[TOKEN_BYTES];
+    char token[2 * TOKEN_BYTES + 1];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        return false;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+    return setenv("RH_JOB", token, 0) == 0;
+}
+
+/* Inside every rank stdout is a terminal and stderr is none, whatever is outside: so the ranks are told. */
+static void set_terminal(void) {
+    struct winsize size;
+    char columns[16];
+    bool tty = isatty(STDERR_FILENO);
+    bool known = tty && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    snprintf(columns, sizeof columns, "%d", known ? size.ws_col : 80);
+    setenv("RH_TTY", tty ? "1" : "0", 0);
+    setenv("RH_COLUMNS", columns, 0);
+}
+
+/* Sets what mpirun is told; or only prints it, as a shell would be told. */
+static void settle_one(const char *name, const char *value, bool print) {
+    if (print)
+        printf("%s=%s ", name, value);
+    else
+        setenv(name, value, 0);
+}
+
+static void settle(const struct settings *set, bool print) {
+    for (size_t i = 0; i < sizeof settled / sizeof *settled; i++)
+        if (!settled[i].one_host || set->hostfile == NULL)
+            settle_one(settled[i].name, settled[i].value, print);
+    if (geteuid() == 0) {
+        settle_one("OMPI_ALLOW_RUN_AS_ROOT", "1", print);
+        settle_one("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", print);
+    }
+}
+
+/* What the ranks are told, and only they. */
+static bool set_environment(void) {
+    set_terminal();
+    /* mpirun explains every end in boxes of ten lines; what has ended we say in one. */
+    setenv("OMPI_MCA_orte_execute_quiet", "1", 1);
+    return setenv(JOB_NOTES, "1", 1) == 0 && make_token();
+}
+
+/* ---- the line ---- */
+
+/* rowhouse-server lies beside us. */
+static bool find_server(char *out, size_t cap) {
+    ssize_t n = readlink("/proc/self/exe", out, cap - 1);
+    if (n < 0)
+        return false;
+    out[n] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash == NULL || (size_t)(slash + 1 - out) + sizeof "rowhouse-server" > cap)
+        return false;
+    strcpy(slash + 1, "rowhouse-server");
+    return access(out, X_OK) == 0;
+}
+
+/* mpirun takes nothing to other hosts by itself. */
+static void add_exports(struct words *line) {
+    static const char *const wanted[] = {"RH_", "PATH=", "LD_LIBRARY_PATH=", "PYTHONPATH="};
+    for (char **v = environ; *v != NULL; v++)
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+            if (strncmp(*v, wanted[i], strlen(wanted[i])) == 0) {
+                add(line, "-x");
+                add_part(line, *v, strcspn(*v, "="));
+            }
+}
+
+static void make_line(struct words *line, const struct settings *set, const char *server,
+                      const struct words *flags, char **program) {
+    add(line, "mpirun");
+    if (set->hostfile != NULL) {
+        add(line, "--hostfile");
+        add(line, set->hostfile);
+        add_exports(line);
+    }
+    add(line, "--stdin"); /* to the first worker; mpirun's habit is the first rank, a server */
+    add_number(line, set->servers);
+    add(line, "-np");
+    add_number(line, set->servers + set->workers);
+    add(line, server);
+    add(line, "--supervise");
+    add_number(line, set->servers);
+    for (size_t i = 0; i < flags->n; i++)
+        add(line, flags->p[i]);
+    add(line, "--");
+    for (; *program != NULL; program++)
+        add(line, *program);
+}
+
+/* As a shell would read it. */
+static void print_word(const char *word) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
+    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
+        fputs(word, stdout);
+        return;
+    }
+    putchar('\'');
+    for (; *word != '\0'; word++)
+        if (*word == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*word);
+    putchar('\'');
+}
+
+static void print_line(const struct settings *set, const struct words *line) {
+    settle(set, true);
+    for (size_t i = 0; i < line->n; i++) {
+        if (i > 0)
+            putchar(' ');
+        print_word(line->p[i]);
+    }
+    putchar('\n');
+}
+
+/* Can it be run? RH_EINVAL is the user's mistake. */
+static rh_status check(const struct settings *set, char **program, char *server, size_t cap) {
+    if (program == NULL)
+        return err_set(RH_EINVAL,
+                       "which program? Give it behind --, as in rowhouse run -s 2 -w 2 -- "
+                       "./train data.txt");
+    for (char **p = program; *p != NULL; p++)
+        if (strcmp(*p, ":") == 0)
+            return err_set(RH_EINVAL, "mpirun takes the argument \":\" for its own, wherever it "
+                                      "stands: put the program's line into a script");
+    if (set->hostfile != NULL && access(set->hostfile, R_OK) != 0)
+        return err_sys(RH_EINVAL, "cannot read the hostfile %s", set->hostfile);
+    if (!find_server(server, cap))
+        return err_set(RH_ENOTFOUND,
+                       "%s is not there: rowhouse and rowhouse-server belong together", server);
+    return RH_OK;
+}
+
+int cmd_run(int argc, char **argv) {
+    struct words ours = {0}, theirs = {0}, line = {0};
+    struct settings set;
+    struct conf c = {.program = "rowhouse run",
+                     .usage =
+                         "-s SERVERS -w WORKERS [options] [server flags] -- PROGRAM [arguments]",
+                     .about = "Runs a job: servers, and copies of PROGRAM as workers.",
+                     .items = items,
+                     .n_items = N_ITEMS,
+                     .single_dash = true};
+    char server[4096], **program = split(argc, argv, &ours, &theirs);
+    int n_words = 0, code = CMD_FAILED;
+    if (!cmd_begin(&c, (int)ours.n, ours.p, &set, &n_words, &code))
+        goto done;
+    rh_status s = check(&set, program, server, sizeof server);
+    if (s != RH_OK) {
+        code = s == RH_EINVAL ? cmd_misused(&c, err_text()) : cmd_end(&c, s);
+        goto done;
+    }
+    if (!set.dry_run && !set_environment()) {
+        code = cmd_end(&c, err_sys(RH_EIO, "cannot make a token for the job"));
+        goto done;
+    }
+    make_line(&line, &set, server, &theirs, program);
+    if (set.dry_run) {
+        print_line(&set, &line);
+    } else {
+        settle(&set, false);
+        code = job_run(line.p, (uint32_t)set.workers);
+    }
+    if (set.dry_run)
+        code = cmd_end(&c, RH_OK);
+    else
+        conf_fini(&c);
+done:
+    words_fini(&ours);
+    words_fini(&theirs);
+    words_fini(&line);
+    return code;
+}
