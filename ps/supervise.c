@@ -210,6 +210,8 @@ int supervise_main(int argc, char **argv) {
         fprintf(stderr, "rowhouse-server: --supervise is for a rank of rowhouse run; use that\n");
         return 2;
     }
+    signal(SIGUSR1, SIG_DFL); /* rowhouse run ignores them, which is inherited */
+    signal(SIGUSR2, SIG_DFL);
     sigprocmask(SIG_SETMASK, NULL, &s.child_mask);
     /* SIGUSR2 comes when the workers have ended, which a server may not have seen the start of. */
     sigset_t early;

@@ -1,21 +1,8 @@
 #!/bin/bash
 # launcher.sh - `rowhouse run`: what the program finds, what is said and what not, exit statuses, and that after any
 # death everything ends soon, says why in one line, and leaves nobody behind.
-set -u
-shopt -s nullglob
-bin=${RH_BIN:-$PWD/build/bin}
-root=$(mktemp -d "${TMPDIR:-/tmp}/launcher.XXXXXX") || exit 1
-trap 'rm -rf "$root"' EXIT
-# How long a job may live when one of its processes has died, in milliseconds.
-soon=5000
-[ -n "${RH_SAN-}" ] && soon=30000
-
-fail() {
-    echo "FAILED: $what: $*"
-    [ -s "$dir/out" ] && sed 's/^/    out: /' "$dir/out"
-    [ -s "$dir/err" ] && sed 's/^/    err: /' "$dir/err"
-    touch "$dir/failed"
-}
+# shellcheck source=tests/integration/lib.sh
+. "${0%/*}/lib.sh"
 
 # ---- running a job ----
 
@@ -37,31 +24,6 @@ expect() {
     fi
 }
 
-# marked: the processes of this test's jobs, pid and command line. They carry its mark in their environment.
-marked() {
-    local file pid words
-    grep -lszF "RH_TEST_MARK=$RH_TEST_MARK" /proc/[0-9]*/environ | while read -r file; do
-        pid=${file#/proc/} pid=${pid%/environ}
-        words=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")
-        # A zombie has no command line; a subshell of this script has the script's.
-        [ -z "$words" ] || [[ $words == *launcher.sh* ]] || echo "$pid $words"
-    done
-}
-
-# pid_of PATTERN: the first of them whose command line matches.
-pid_of() { marked | grep -E "^[0-9]+ $1" | head -n 1 | cut -d' ' -f1; }
-
-nobody_is_left() {
-    local left i
-    for ((i = 0; i < 20; i++)); do
-        left=$(marked)
-        [ -z "$left" ] && return
-        sleep 0.1
-    done
-    fail "left behind: $left"
-    awk '{print $1}' <<<"$left" | xargs -r kill -KILL
-}
-
 # begin SERVERS WORKERS FLAG... -- PROGRAM...: a job in the background, $job, once each of its programs has made the file
 # up.RANK in $dir.
 begin() {
@@ -76,8 +38,6 @@ begin() {
     fail 'the job did not come up'
 }
 
-now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
-
 # finish STATUS [MS]: waits for the job; it must end soon, as expected, and leave nobody.
 finish() {
     local began_ms took_ms
@@ -87,7 +47,7 @@ finish() {
     took_ms=$(($(now_ms) - began_ms))
     out=$(<"$dir/out")
     err=$(<"$dir/err")
-    [ $took_ms -le $((soon + ${2-0})) ] || fail "it took $took_ms ms to end"
+    [ "$took_ms" -le $((soon + ${2-0})) ] || fail "it took $took_ms ms to end"
     expect "$1"
     nobody_is_left
 }
@@ -170,7 +130,7 @@ test_a_dry_run_prints_a_line_for_a_shell() {
     run -s 1 -w 1 --dry-run -- bash -c 'echo here; exit 3'
     eval "$out" >"$dir/out" 2>"$dir/err"
     status=$?
-    [ $status = 3 ] || fail "the line: status $status"
+    [ "$status" = 3 ] || fail "the line: status $status"
     grep -q '^rowhouse run: worker 0 .* ended with status 3' "$dir/err" || fail 'the line: nothing was said'
 }
 
@@ -286,35 +246,16 @@ test_programs_have_time_to_save() {
     [ -s "$dir/saved.1" ] || fail 'worker 1 did not reach its servers'
 }
 
-# User and system time of all our processes, in hundredths of a second.
-ticks() {
-    marked | while read -r pid _; do
-        sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null
-    done | awk '{ sum += $12 + $13 } END { print sum + 0 }'
-}
-
 test_a_job_that_waits_sleeps() {
-    local before after
+    local all before after
     begin 2 2 -- bash -c "$sleep" "$dir"
-    before=$(ticks)
+    mapfile -t all < <(pids_of '')
+    before=$(ticks "${all[@]}")
     sleep 2
-    after=$(ticks)
+    after=$(ticks "${all[@]}")
     [ $((after - before)) -le 10 ] || fail "it used $((after - before)) hundredths of a second of two"
     kill -TERM "$job"
     finish 143
 }
 
-# Three at a time: most of what they do is waiting.
-for what in $(compgen -A function test_); do
-    while [ "$(jobs -rp | wc -l)" -ge 3 ]; do wait -n; done
-    (
-        dir=$root/$what
-        mkdir "$dir"
-        export RH_TEST_MARK=$what-$$
-        "$what"
-    ) >"$root/$what.txt" 2>&1 &
-done
-wait
-cat "$root"/*.txt
-failed=("$root"/*/failed)
-[ ${#failed[@]} = 0 ]
+run_tests

@@ -403,6 +403,9 @@ START_TEST(progress_says_where_it_is_and_for_how_long) {
                            "epoch 2/5  25 %  123,456 words/s  loss 1.934  lr 0.03750  ETA 0:30");
     progress_text(&p, 10, 70, line, sizeof line);
     ck_assert_int_eq(line[0], 'e'); /* no room for a bar */
+    len = progress_text(&p, 10, 40, line, sizeof line);
+    ck_assert_uint_eq(len, 39); /* nor for all of the text */
+    ck_assert_str_eq(line, "epoch 2/5  25 %  123,456 words/s  loss ");
 }
 END_TEST
 

@@ -179,7 +179,7 @@ static int conclude(struct job *j, int status) {
     return code;
 }
 
-/* signals: what we wait for; blocked. */
+/* mask: the signals that mpirun has blocked. */
 static int start(struct job *j, char *const *line, const sigset_t *mask) {
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) != 0) {
@@ -209,6 +209,10 @@ int job_run(char *const *line, uint32_t workers) {
     sigaddset(&wanted, SIGHUP);
     sigprocmask(SIG_BLOCK, &wanted, &before);
     int signal_fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    /* mpirun inherits this: without it a note that comes late, when it has given up passing signals
+     * on but not yet exited, makes us kill it. Supervisors undo it. */
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     int code = 1;
     if (signal_fd < 0)
         say(&j, "cannot wait for signals: %s", strerror(errno));

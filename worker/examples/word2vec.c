@@ -49,7 +49,8 @@ struct settings {
 static const struct conf_item ITEMS[] = {
     {.type = CONF_SECTION, .help = "Files"},
     {"input", CONF_STRING, SETTING(input), NULL, 0, 0, NULL, "FILE",
-     "The text: words between white space, a sentence or a paragraph a line."},
+     "The text: words between white space, a sentence or a paragraph a line. Every worker reads it "
+     "for its vocabulary, and trains a part of it."},
     {"output", CONF_STRING, SETTING(output), NULL, 0, 0, NULL, "NAME",
      "Writes NAME.vec: word2vec text, the most frequent word first."},
     {.type = CONF_SECTION, .help = "Vectors, with the names of fastText"},
@@ -73,17 +74,14 @@ static const struct conf_item ITEMS[] = {
     {"mode", CONF_STRING, SETTING(mode), NULL, 0, 0, NULL, "MODE",
      "async: updates are applied on arrival. bsp: workers go in step, and the same seed gives the "
      "same vectors. Default: RH_MODE, else async."},
-    {"thread", CONF_INT, SETTING(threads), "1", 1, 256, NULL, "N", "Threads of this worker."},
+    {"thread", CONF_INT, SETTING(threads), "1", 1, 256, NULL, "N",
+     "Threads of a worker; the same for all workers."},
     {"batch", CONF_INT, SETTING(batch), "0", 0, 1e7, NULL, "WORDS",
      "Words of text in a batch; 0: 10,000, and fewer with more than one worker or thread."},
 };
 
 static int exit_code(rh_status s) {
     return s == RH_OK ? EXIT_SUCCESS : s == RH_EUNREACHABLE ? EXIT_UNREACHABLE : EXIT_FAILURE;
-}
-
-static rh_status passed(rh_status s) {
-    return s == RH_OK ? s : err_set(s, "%s", rh_errmsg());
 }
 
 /* ---- the job ---- */
@@ -117,7 +115,7 @@ static rh_status open_tables(struct training *t) {
         spec.init = rh_zeros();
         s = rh_table_open(t->client, "word2vec.output", &spec, &t->out);
     }
-    return passed(s);
+    return from_library(s);
 }
 
 /* ---- the threads ---- */
@@ -197,7 +195,7 @@ static rh_status write_vectors(const struct training *t, const char *path) {
     for (uint32_t i = 0; i < v->n; i++)
         words[i] = vocab_word(v, i);
     rh_export_options o = {.size = sizeof o, .format = RH_FORMAT_W2V, .n = v->n, .words = words};
-    rh_status s = passed(rh_export(t->in, path, &o));
+    rh_status s = from_library(rh_export(t->in, path, &o));
     free(words);
     return s;
 }
@@ -216,7 +214,7 @@ static rh_status train_and_write(const struct settings *set, struct training *t,
         return s;
     /* The others may take longer, but hardly twice as long. */
     double patience_ms = 1e3 * (60 + seconds);
-    s = passed(rh_barrier(t->client, patience_ms < INT_MAX ? (int)patience_ms : INT_MAX));
+    s = from_library(rh_barrier(t->client, patience_ms < INT_MAX ? (int)patience_ms : INT_MAX));
     if (s != RH_OK || !first)
         return s;
     s = write_vectors(t, path);
@@ -248,6 +246,14 @@ static rh_status work(const struct settings *set, struct training *t, const char
     return s;
 }
 
+static void describe_text(const struct text *text, const struct model *m) {
+    fprintf(stderr, "%s: %" PRIu64 " words, %" PRIu32 " different ones\n", text->path,
+            m->vocab.total, m->vocab.n);
+    if (m->too_long > 0)
+        fprintf(stderr, "%s: left out %" PRIu64 " words of more than %d bytes\n", text->path,
+                m->too_long, TEXT_WORD_MAX);
+}
+
 static rh_status join(const struct settings *set, const rh_config *cfg, const struct text *text,
                       const struct model *m, const char *path) {
     struct progress progress = {.epochs = (uint32_t)set->epochs};
@@ -257,7 +263,7 @@ static rh_status join(const struct settings *set, const rh_config *cfg, const st
                          .seed = (uint64_t)set->seed,
                          .epochs = (uint32_t)set->epochs,
                          .progress = &progress};
-    rh_status s = passed(rh_connect(cfg, &t.client));
+    rh_status s = from_library(rh_connect(cfg, &t.client));
     if (s != RH_OK)
         return s;
     progress.world = rh_world(t.client);
@@ -266,8 +272,7 @@ static rh_status join(const struct settings *set, const rh_config *cfg, const st
                                   set->batch > 0 ? (uint64_t)set->batch : default_batch(t.parts));
     progress.steps = t.batches * t.epochs * (uint64_t)set->threads;
     if (rh_rank(t.client) == 0)
-        fprintf(stderr, "%s: %" PRIu64 " words, %" PRIu32 " different ones\n", text->path,
-                m->vocab.total, m->vocab.n);
+        describe_text(text, m);
     return work(set, &t, path);
 }
 

@@ -82,6 +82,8 @@ size_t progress_text(const struct progress *p, double seconds, size_t columns, c
     memset(bar, '#', full);
     memset(bar + full, '.', room - full);
     bar[room] = 0;
+    if (columns > 0 && (size_t)len >= columns)
+        text[columns - 1] = 0; /* a line that wraps could not be drawn over */
     len = snprintf(out, cap, room < BAR_MIN ? "%.0s%s" : "[%s] %s", bar, text);
     return (size_t)len < cap ? (size_t)len : cap - 1;
 }

@@ -7,8 +7,7 @@
 
 enum { LOSS_STEPS = 32 };
 
-/* The library's words as ours. */
-static rh_status passed(rh_status s) {
+rh_status from_library(rh_status s) {
     return s == RH_OK ? s : err_set(s, "%s", rh_errmsg());
 }
 
@@ -19,7 +18,7 @@ rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool tick
     batch_init(&l->batches[1]);
     rh_status s = text_reader_init(&l->reader, t->text);
     if (s == RH_OK)
-        s = passed(rh_batch_new(t->client, &l->calls));
+        s = from_library(rh_batch_new(t->client, &l->calls));
     if (s != RH_OK)
         lane_fini(l);
     return s;
@@ -60,7 +59,7 @@ static rh_status begin_pull(struct lane *l, struct batch *b) {
         s = rh_batch_pull(l->calls, t->out, b->ids, b->n_out, b->out);
     if (s == RH_OK)
         s = rh_batch_begin(l->calls, &l->pull);
-    return passed(s);
+    return from_library(s);
 }
 
 static rh_status begin_push(struct lane *l, const struct batch *b) {
@@ -70,14 +69,14 @@ static rh_status begin_push(struct lane *l, const struct batch *b) {
         s = rh_batch_push(l->calls, t->out, b->ids, b->n_out, b->out_grads);
     if (s == RH_OK)
         s = rh_batch_begin(l->calls, &l->push);
-    return passed(s);
+    return from_library(s);
 }
 
 /* The push of the step before has arrived, and its clock is over. */
 static rh_status end_step(struct lane *l) {
-    rh_status s = passed(rh_wait(&l->push, -1));
+    rh_status s = from_library(rh_wait(&l->push, -1));
     if (s == RH_OK && l->ticks)
-        s = passed(rh_tick(l->training->client));
+        s = from_library(rh_tick(l->training->client));
     return s;
 }
 
@@ -106,7 +105,7 @@ static rh_status take_step(struct lane *l, uint64_t step, struct batch *now, str
     if (s == RH_EINVAL) /* NaN and infinity are refused */
         return err_in(s, "training has run away, try a smaller -lr");
     if (s == RH_OK)
-        s = passed(rh_wait(&l->pull, -1));
+        s = from_library(rh_wait(&l->pull, -1));
     if (s == RH_OK && !last)
         batch_catch_up(next, t->model, now);
     return s;
@@ -135,7 +134,7 @@ rh_status lane_run(struct lane *l) {
     if (s == RH_OK)
         s = begin_pull(l, now);
     if (s == RH_OK)
-        s = passed(rh_wait(&l->pull, -1));
+        s = from_library(rh_wait(&l->pull, -1));
     for (uint64_t step = 0; s == RH_OK && step < steps_of(t) && !atomic_load(&t->stop); step++) {
         s = take_step(l, step, now, next);
         if (s == RH_OK)
