@@ -30,8 +30,8 @@ struct net_ops {
      * such interface); RH_EINVAL if it cannot be read. */
     rh_status (*listen)(struct net *n, const char *address, char *bound, size_t cap);
 
-    /* A peer to send to. Does not wait: whether somebody is there shows in answers. RH_EINVAL if
-     * address cannot be read. */
+    /* A peer to send to. Does not wait: whether somebody is there shows in answers, and what is sent
+     * before then may be kept until somebody is. RH_EINVAL if address cannot be read. */
     rh_status (*dial)(struct net *n, const char *address, uint32_t *peer);
 
     /* Forgets a dialled peer, with what was not sent. */
@@ -43,7 +43,8 @@ struct net_ops {
     rh_status (*send)(struct net *n, uint32_t peer, struct frame *f);
 
     /* The next frame and its peer; the caller drops its reference. NULL: nothing now. Peers that
-     * came to us (listen) and peers that we dialled have numbers of one space. */
+     * came to us (listen) and peers that we dialled have numbers of one space. What came in that
+     * can be no frame is handed on as one of no bytes. */
     struct frame *(*recv)(struct net *n, uint32_t *peer);
 
     /* Readable when recv may have something, or after wake. -1: this transport needs no waiting

@@ -1,13 +1,13 @@
-/* net_zmq.c - tcp:// and ipc:// over ZeroMQ: at most one ROUTER that others come to, and one DEALER
- * for each peer that we dial, each frame a single-part message. Promises what net.h says; leaves
- * order, delivery and trust in the bytes to those above.
+/* net_zmq.c - tcp:// and ipc:// over ZeroMQ: at most one ROUTER that others come to, and one
+ * DEALER for each peer that we dial, each frame a single-part message. Promises what net.h says;
+ * leaves order, delivery and trust in the bytes to those above.
  *
  * Why the settings below: measuring libzmq 4.3.4 has taught them. A ROUTER drops silently what it
- * cannot send unless it is MANDATORY. Its identities are its own: with chosen ones a second peer of
- * the same name is never heard, or takes over the first. IMMEDIATE is off: with it a DEALER throws
- * away what it has received, but not yet handed over, when its connection breaks, such as the answer
- * to a goodbye from a server that then leaves. Without it frames for a dead peer queue, up to the
- * high-water mark, and reach its next life stale; sessions fence those off. */
+ * cannot send unless it is MANDATORY. Its identities are its own: with chosen ones a second peer
+ * of the same name is never heard, or takes over the first. IMMEDIATE is off: with it a DEALER
+ * throws away what it has received, but not yet handed over, when its connection breaks, such as
+ * the answer to a goodbye from a server that then leaves. Without it frames for a dead peer queue,
+ * up to the high-water mark, and reach its next life stale; sessions fence those off. */
 #include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -98,8 +98,7 @@ static bool set_up(void *socket, bool v6) {
            set_int(socket, ZMQ_RECONNECT_IVL, 50) && set_int(socket, ZMQ_RECONNECT_IVL_MAX, 1000) &&
            set_int(socket, ZMQ_BACKLOG, 1024) &&
            /* A host that is gone without a word is noticed within 10 s. */
-           set_int(socket, ZMQ_HEARTBEAT_IVL, 2000) &&
-           set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 8000) && set_int(socket, ZMQ_TCP_KEEPALIVE, 1);
+           set_int(socket, ZMQ_HEARTBEAT_IVL, 2000) && set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 8000);
 }
 
 /* Puts a socket into ports[index] and its fd into the epoll. On failure the port is empty. */
@@ -170,8 +169,8 @@ static rh_status open_net(const struct net_ops *ops, struct net **out) {
     else if (z->context == NULL || z->epoll_fd < 0 || z->wake_fd < 0 ||
              epoll_ctl(z->epoll_fd, EPOLL_CTL_ADD, z->wake_fd, &wake) != 0)
         s = err_sys(RH_EIO, "cannot open a net");
-    else
-        zmq_ctx_set(z->context, ZMQ_MAX_SOCKETS, PORTS_MAX);
+    else /* closed ones count for a moment */
+        zmq_ctx_set(z->context, ZMQ_MAX_SOCKETS, PORTS_MAX + 64);
     if (s != RH_OK) {
         free_net(z);
         return s;
@@ -370,8 +369,7 @@ static bool read_id(const struct zmq_net *z, zmq_msg_t *m, uint32_t *peer) {
 }
 
 /* A message that is no frame, of several parts or from a peer that has named itself, is handed on
- * with no bytes, so that those who count broken frames count it, and a flood of them ends no loop
- * here. */
+ * with no bytes: who counts broken frames counts it, and a flood of them keeps nobody in here. */
 static struct frame *take(struct zmq_net *z, uint32_t index, uint32_t *peer) {
     struct port *p = &z->ports[index];
     zmq_msg_t *m = &z->spare->msg;
@@ -445,7 +443,10 @@ static void wake(struct net *n) {
     eventfd_write(self(n)->wake_fd, 1);
 }
 
-const struct net_ops net_tcp = {"tcp",      open_net,      listen_at, dial, hangup,
-                                send_frame, receive_frame, poll_fd,   wake, close_net};
-const struct net_ops net_ipc = {"ipc",      open_net,      listen_at, dial, hangup,
-                                send_frame, receive_frame, poll_fd,   wake, close_net};
+#define ZMQ_OPS(name)                                                                              \
+    {                                                                                              \
+        .scheme = name, .open = open_net, .listen = listen_at, .dial = dial, .hangup = hangup,     \
+        .send = send_frame, .recv = receive_frame, .fd = poll_fd, .wake = wake, .close = close_net \
+    }
+const struct net_ops net_tcp = ZMQ_OPS("tcp");
+const struct net_ops net_ipc = ZMQ_OPS("ipc");

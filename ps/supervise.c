@@ -1,10 +1,9 @@
-/* supervise.c - see supervise.h. A server child is started first and reports its addresses; then the
- * ranks tell each other, by MPI; then the workers start. Nobody is left behind: a child dies with
- * its supervisor, a supervisor with mpirun. */
+/* supervise.c - see supervise.h. A server child is started first and reports its addresses; then
+ * the ranks tell each other, by MPI; then the workers start. Nobody is left behind: a child dies
+ * with its supervisor, a supervisor with mpirun. */
 #include "ps/supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -53,14 +52,16 @@ static int fail(int code, const char *fmt, ...) {
 /* ---- the end of a child ---- */
 
 /* What a child's end means, for the job and for our exit code. Today: the job ends as the child
- * has ended. A supervisor that was told to stop it exits with 0 however it ended, because mpirun
- * lets the others live only two seconds longer than the first that does not. */
+ * has ended. A program that was told to stop may end as it likes, and its supervisor exits with 0,
+ * because mpirun lets the others live only two seconds longer than the first that does not. */
 static int on_child_end(const struct supervisor *s, int status) {
     char how[64];
+    int code = process_exit_code(status);
+    bool expected = code == 0 || (s->stopping && (!s->is_server || s->killed));
     kill(-s->child, SIGKILL); /* what it has started and left */
-    if (!s->stopping && process_exit_code(status) != 0)
-        return fail(process_exit_code(status), "%s (process %d) %s; the job is stopped", s->name,
-                    (int)s->child, process_end(status, how, sizeof how));
+    if (!expected)
+        return fail(code, "%s (process %d) %s; the job is stopped", s->name, (int)s->child,
+                    process_end(status, how, sizeof how));
     if (!s->is_server)
         note('E', "");
     return 0;
@@ -73,6 +74,18 @@ static void stop(struct supervisor *s) {
     s->kill_ms = clock_now_ms() + GRACE_MS;
     kill(-s->child, SIGTERM);
     kill(-s->child, SIGCONT); /* a stopped process would not see it */
+}
+
+/* Kills a child whose time to stop is over. How long to wait for that; -1: for ever. */
+static int grace_ms(struct supervisor *s) {
+    if (!s->stopping || s->killed)
+        return -1;
+    int64_t left_ms = s->kill_ms - clock_now_ms();
+    if (left_ms > 0)
+        return (int)left_ms;
+    s->killed = true;
+    kill(-s->child, SIGKILL);
+    return -1;
 }
 
 /* ---- watching it ---- */
@@ -95,35 +108,25 @@ static bool pass_on(struct supervisor *s) {
     return n < 0 && errno == EINTR;
 }
 
-static void close_stderr(struct supervisor *s) {
-    close(s->stderr_fd);
-    s->stderr_fd = -1;
-}
-
-/* Sleeps until the child has ended. */
+/* Sleeps until the child has ended. Its status. */
 static int watch(struct supervisor *s, int signal_fd) {
-    for (;;) {
-        int status;
-        if (waitpid(s->child, &status, WNOHANG) == s->child) {
-            struct pollfd left = {.fd = s->stderr_fd, .events = POLLIN};
-            while (s->stderr_fd >= 0 && poll(&left, 1, 0) == 1 && pass_on(s))
-                ;
-            return on_child_end(s, status);
-        }
-        int64_t left_ms = s->kill_ms - clock_now_ms();
-        if (s->stopping && left_ms <= 0) {
-            kill(-s->child, SIGKILL);
-            s->kill_ms = INT64_MAX;
-        }
+    int status;
+    while (waitpid(s->child, &status, WNOHANG) != s->child) {
         struct pollfd p[2] = {{.fd = signal_fd, .events = POLLIN},
                               {.fd = s->stderr_fd, .events = POLLIN}};
-        poll(p, 2, s->stopping && s->kill_ms != INT64_MAX && left_ms > 0 ? (int)left_ms : -1);
+        poll(p, 2, grace_ms(s));
         struct signalfd_siginfo info;
         if (p[0].revents & POLLIN && read(signal_fd, &info, sizeof info) == sizeof info)
             on_signal(s, info.ssi_signo);
-        if (p[1].revents != 0 && !pass_on(s))
-            close_stderr(s);
+        if (p[1].revents != 0 && !pass_on(s)) {
+            close(s->stderr_fd);
+            s->stderr_fd = -1;
+        }
     }
+    struct pollfd rest = {.fd = s->stderr_fd, .events = POLLIN};
+    while (poll(&rest, 1, 0) == 1 && pass_on(s))
+        ;
+    return status;
 }
 
 /* ---- a rank's life ---- */
@@ -155,7 +158,7 @@ static int live(struct supervisor *s, const struct roster *r, pid_t parent) {
         return fail(code, "%s", err_text());
     if (!hear_of_death(parent))
         on_signal(s, SIGHUP);
-    return watch(s, signal_fd);
+    return on_child_end(s, watch(s, signal_fd));
 }
 
 static int supervise(struct supervisor *s, pid_t parent) {
@@ -210,14 +213,14 @@ int supervise_main(int argc, char **argv) {
         fprintf(stderr, "rowhouse-server: --supervise is for a rank of rowhouse run; use that\n");
         return 2;
     }
-    signal(SIGUSR1, SIG_DFL); /* rowhouse run ignores them, which is inherited */
-    signal(SIGUSR2, SIG_DFL);
     sigprocmask(SIG_SETMASK, NULL, &s.child_mask);
     /* SIGUSR2 comes when the workers have ended, which a server may not have seen the start of. */
     sigset_t early;
     sigemptyset(&early);
     sigaddset(&early, SIGUSR2);
     sigprocmask(SIG_BLOCK, &early, NULL);
+    signal(SIGUSR1, SIG_DFL); /* rowhouse run ignores them, which is inherited */
+    signal(SIGUSR2, SIG_DFL);
     int code = supervise(&s, parent);
     supervise_fini(&s);
     return code;

@@ -30,8 +30,9 @@ struct supervisor {
     const char **addresses; /* (n_addresses) */
     uint32_t n_addresses;
 
-    bool stopping;   /* the child was told to end */
-    int64_t kill_ms; /* and has until then; INT64_MAX: it was killed */
+    bool stopping;   /* the child was told to end, */
+    int64_t kill_ms; /* and had until then, */
+    bool killed;     /* and did not */
 };
 
 /* Each returns 0, or our exit code with err_text saying why. */

@@ -51,7 +51,7 @@ struct rh_client {
     bool observer;
     int op_timeout_ms;
     uint64_t job;
-    uint32_t part_bytes; /* rows in one frame */
+    uint32_t part_bytes; /* rows in one frame, at most WIRE_ROWS_MAX */
     struct client_time time;
     struct roster roster; /* the shards' addresses */
     struct net *net;

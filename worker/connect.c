@@ -11,6 +11,10 @@
 #include "common/hash.h"
 #include "worker/local.h"
 
+/* Without a wire a part costs little, and one that stays in the core's own cache between being
+ * gathered and being read makes a pull a fifth faster. Over sockets, small parts cost wake-ups. */
+enum { LOCAL_PART_BYTES = 256 << 10 };
+
 /* ---- joining ---- */
 
 static bool is_up(const struct link *l) {
@@ -124,7 +128,7 @@ rh_status connect_over(const rh_config *cfg, struct net *net, const struct roste
     c->op_timeout_ms = cfg->op_timeout_ms;
     const char *job = *cfg->job == '\0' ? roster->job : cfg->job;
     c->job = hash64(job, strlen(job));
-    c->part_bytes = WIRE_ROWS_MAX;
+    c->part_bytes = net->ops == &net_local ? LOCAL_PART_BYTES : WIRE_ROWS_MAX;
     rh_status s = dial(c, cfg);
     if (s == RH_OK) {
         pthread_mutex_lock(&c->lock);

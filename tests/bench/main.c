@@ -32,6 +32,7 @@ enum {
     ARRAY_BYTES = 1 << 30, /* of a table's weights */
     QUICK_ROWS = 1 << 20,
     QUICK_ROUNDS = 3,
+    QUICK_PART = 4,
     ROUNDS = 5
 };
 
@@ -83,14 +84,16 @@ struct bench {
 
 /* So many batches that a round touches as many bytes as there are in an array of weights: of a
  * uniform draw, nearly two thirds of the rows. */
-static uint32_t batches_for(const struct stage *s) {
+static uint32_t batches_for(const struct bench *b, const struct stage *s) {
     uint64_t draws = s->adam ? s->rows / 3 : s->rows; /* Adam touches three arrays */
+    if (b->set.quick)
+        draws /= QUICK_PART;
     return draws < BENCH_BATCH ? 1 : (uint32_t)(draws / BENCH_BATCH);
 }
 
 static rh_status run_cases(struct bench *b, const struct stage *s, const struct ids_kind *kind,
                            const struct runner *runners) {
-    uint32_t batches = batches_for(s);
+    uint32_t batches = batches_for(b, s);
     size_t n = (size_t)batches * BENCH_BATCH;
     uint64_t *ids = malloc(n * sizeof *ids);
     if (ids == NULL)

@@ -3,16 +3,17 @@
  * a plain array. Real client and real shards in one process, over a net that misbehaves, in a time
  * of the test's own, so that seconds of resending cost nothing.
  *
- * A failed run prints its seed; RH_SEED=n runs that one alone.
+ * A failed run has printed its seed last: RH_TEST_SEED takes it back.
  */
-#include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/rng.h"
+#include "tests/support/job.h"
 #include "tests/support/lossy_net.h"
+#include "tests/support/seed.h"
 #include "worker/client.h"
 #include "worker/connect.h"
 #include "worker/local.h"
@@ -115,9 +116,13 @@ struct pulled {
 
 static void check_pulled(const struct scene *s, const struct pulled *p) {
     uint32_t dim = dims[p->table];
-    for (uint32_t i = 0; i < p->n; i++)
+    for (uint32_t i = 0; i < p->n; i++) {
+        const float *want = &s->rows[p->table][p->ids[i] * dim], *got = &p->rows[i * dim];
         for (uint32_t d = 0; d < dim; d++)
-            ck_assert_float_eq(p->rows[i * dim + d], s->rows[p->table][p->ids[i] * dim + d]);
+            if (got[d] != want[d])
+                ck_abort_msg("table %d id %" PRIu64 ": %f, not %f", p->table, p->ids[i],
+                             (double)got[d], (double)want[d]);
+    }
 }
 
 static void make_pull(struct scene *s, struct pulled *p) {
@@ -283,13 +288,9 @@ static void live(uint64_t seed, bool bsp) {
 }
 
 static void live_many(bool bsp) {
-    const char *one = getenv("RH_SEED");
-    if (one != NULL) {
-        live(strtoull(one, NULL, 10), bsp);
-        return;
-    }
-    for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        live(seed, bsp);
+    uint64_t seed = test_seed("lossy");
+    for (uint64_t i = 0; i < SEEDS; i++)
+        live(seed + i, bsp);
 }
 
 START_TEST(async_results_are_exact_over_a_net_that_loses_doubles_and_reorders) {
@@ -328,9 +329,5 @@ int main(void) {
     tcase_add_test(t, bsp_results_are_exact_over_a_net_that_loses_doubles_and_reorders);
     tcase_add_test(t, a_net_that_loses_everything_ends_in_eunreachable_at_the_deadline);
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return job_main(suite);
 }

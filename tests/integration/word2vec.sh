@@ -58,7 +58,7 @@ sort -nrc counts || die 'not sorted by frequency'
 cmp one.vec two.vec || die 'one dash and two dashes differ, or the same seed gives other vectors'
 "$w2v" -input text -output two -dim 16 -epoch 3 -minCount 2 -t 0 -seed 1 2>err >out
 ! cmp -s one.vec two.vec || die 'another seed gives the same vectors'
-"$w2v" -input text -output two -dim 16 -epoch 3 -minCount 2 -t 1e-2 -thread 3 2>err >out
+"$w2v" -input text -output two -dim 16 -epoch 3 -minCount 2 -t 1e-2 -thread 3 -batch 100 2>err >out
 [ "$(wc -l <two.vec)" = 23 ] || die 'three threads wrote something else'
 "$w2v" -input text -output two -dim 3 -epoch 1 -minCount 1 2>err >out
 grep -q '^onlyonce ' two.vec || die '-minCount 1 lost a word'
@@ -97,7 +97,7 @@ job 3 2 -output bsp3 --mode bsp
 cmp bsp1.vec bsp3.vec || die 'under bsp, one server and three give different vectors'
 grep -q '^epoch 2/2 100 %' err.0 || die "rank 0 shows no progress: $(cat err.0)"
 [ -z "$(cat err.1 out.1)" ] || die "rank 1 talks: $(cat err.1 out.1)"
-job 2 3 -output async --mode async -epoch 8
+job 2 3 -output async --mode async -epoch 4 -batch 100 # 22 words bear little staleness
 "$rowhouse" nearest async.vec horse -k 4 >near
 ! grep -qE 'violin|cello|piano|flute|oboe|harp|drum|horn' near || die "horse: $(cat near)"
 

@@ -40,6 +40,8 @@
     X(config)          \
     X(link)            \
     X(net)             \
+    X(roster)          \
+    X(process)         \
     X(plan)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);

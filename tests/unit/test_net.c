@@ -1,6 +1,6 @@
-/* test_net.c - tcp:// and ipc://: frames arrive whole and in order while a connection lasts, nothing
- * ever blocks, every reference comes back, and what a bad address, a dead peer or a hostile one
- * gets. Each test runs over both transports. */
+/* test_net.c - tcp:// and ipc://: frames arrive whole and in order while a connection lasts,
+ * nothing ever blocks, every reference comes back, and what a bad address, a dead peer or a
+ * hostile one gets. Each test runs over both transports. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>

@@ -172,7 +172,7 @@ static int conclude(struct job *j, int status) {
     }
     if (WIFSIGNALED(status))
         say(j, "mpirun %s; the job is stopped", process_end(status, how, sizeof how));
-    else if (code > 128)
+    else if (code > 128 && code < 128 + NSIG) /* 255 is ssh's, too */
         say(j, "one of mpirun's processes was killed by signal %d; the job is stopped", code - 128);
     else if (code != 0)
         say(j, "mpirun ended with status %d; the line of --dry-run, run by hand, says why", code);

@@ -1,7 +1,7 @@
-/* run.c - `rowhouse run`: the launcher. mpirun underneath, with its traps hidden: it refuses root and
- * more ranks than cores, binds ranks to cores, explains itself at length, gives a second to save on
- * SIGTERM, and lies about terminals. Every rank is a supervisor (rowhouse-server --supervise), so
- * the program itself needs no MPI. Here the line is made; job.c runs it. */
+/* run.c - `rowhouse run`: the launcher. mpirun underneath, with its traps hidden: it refuses root
+ * and more ranks than cores, binds ranks to cores, explains itself at length, gives a second to
+ * save on SIGTERM, and lies about terminals. Every rank is a supervisor (rowhouse-server
+ * --supervise), so the program itself needs no MPI. Here the line is made; job.c runs it. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,17 +34,13 @@ static const struct conf_item items[] = {
      "you know."},
     {"dry-run", CONF_BOOL, AT(dry_run), "no", 0, 0, NULL, NULL,
      "Print the mpirun line, and do not run it."},
-    {NULL, CONF_SECTION, 0, NULL, 0, 0, NULL, NULL,
-     "Other flags before -- go to the servers (rowhouse-server --help). The program finds "
-     "RH_SERVERS, RH_RANK, RH_WORLD "
-     "and RH_JOB in its environment, and needs no MPI."},
 };
 enum { N_ITEMS = sizeof items / sizeof *items };
 
 /* What mpirun is told through its environment; what the user has set stays. Its own wait before it
- * kills, odls_base_sigkill_timeout, stays at 1: it passes once before SIGTERM and once behind it, so
- * that 30 would mean half a minute in which nobody is told anything. Ranks that are to be stopped
- * in peace are asked by SIGUSR1: see job.c. */
+ * kills, odls_base_sigkill_timeout, stays at 1: it passes once before SIGTERM and once behind it,
+ * so that 30 would mean half a minute in which nobody is told anything. Ranks that are to be
+ * stopped in peace are asked by SIGUSR1: see job.c. */
 static const struct {
     const char *name, *value;
     bool one_host; /* only without a hostfile: there a user's mistake in it should show */
@@ -105,21 +101,38 @@ static const struct conf_item *own_item(const char *arg) {
     return NULL;
 }
 
-/* Splits what stands before "--" into our flags and the servers'. Returns what stands behind it, or
- * NULL if nothing does. */
-static char **split(int argc, char **argv, struct words *ours, struct words *theirs) {
-    add(ours, argv[0]);
+/* What stands before "--", in two; and the program behind it. The words are argv's. */
+struct parts {
+    char **ours; /* (n_ours) as conf_args wants them: from 1 on */
+    int n_ours;
+    char **theirs;  /* NULL-terminated: the servers' flags */
+    char **program; /* NULL-terminated; NULL: there is none */
+};
+
+static bool split(int argc, char **argv, struct parts *p) {
+    int n_theirs = 0;
+    *p = (struct parts){.ours = calloc((size_t)argc + 1, sizeof *p->ours),
+                        .theirs = calloc((size_t)argc + 1, sizeof *p->theirs)};
+    if (p->ours == NULL || p->theirs == NULL)
+        return false;
+    p->ours[p->n_ours++] = argv[0];
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--") == 0)
-            return i + 1 < argc ? &argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--") == 0) {
+            p->program = i + 1 < argc ? &argv[i + 1] : NULL;
+            break;
+        }
         const struct conf_item *item = own_item(argv[i]);
-        bool help = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
-        add(item != NULL || help ? ours : theirs, argv[i]);
-        if (item != NULL && item->type != CONF_BOOL && strchr(argv[i], '=') == NULL &&
-            i + 1 < argc && strcmp(argv[i + 1], "--") != 0)
-            add(ours, argv[++i]);
+        bool help = conf_wants_help(2, &argv[i - 1]); /* this one word */
+        if (item == NULL && !help) {
+            p->theirs[n_theirs++] = argv[i];
+            continue;
+        }
+        p->ours[p->n_ours++] = argv[i];
+        bool more = item != NULL && item->type != CONF_BOOL && strchr(argv[i], '=') == NULL;
+        if (more && i + 1 < argc && strcmp(argv[i + 1], "--") != 0)
+            p->ours[p->n_ours++] = argv[++i];
     }
-    return NULL;
+    return true;
 }
 
 /* ---- environment ---- */
@@ -134,7 +147,8 @@ static bool make_token(void) {
     return setenv("RH_JOB", token, 0) == 0;
 }
 
-/* Inside every rank stdout is a terminal and stderr is none, whatever is outside: so the ranks are told. */
+/* Inside every rank stdout is a terminal and stderr is none, whatever is outside: so the ranks are
+ * told. */
 static void set_terminal(void) {
     struct winsize size;
     char columns[16];
@@ -198,7 +212,7 @@ static void add_exports(struct words *line) {
 }
 
 static void make_line(struct words *line, const struct settings *set, const char *server,
-                      const struct words *flags, char **program) {
+                      const struct parts *p) {
     add(line, "mpirun");
     if (set->hostfile != NULL) {
         add(line, "--hostfile");
@@ -212,11 +226,11 @@ static void make_line(struct words *line, const struct settings *set, const char
     add(line, server);
     add(line, "--supervise");
     add_number(line, set->servers);
-    for (size_t i = 0; i < flags->n; i++)
-        add(line, flags->p[i]);
+    for (char **flag = p->theirs; *flag != NULL; flag++)
+        add(line, *flag);
     add(line, "--");
-    for (; *program != NULL; program++)
-        add(line, *program);
+    for (char **word = p->program; *word != NULL; word++)
+        add(line, *word);
 }
 
 /* As a shell would read it. */
@@ -264,43 +278,49 @@ static rh_status check(const struct settings *set, char **program, char *server,
     return RH_OK;
 }
 
-int cmd_run(int argc, char **argv) {
-    struct words ours = {0}, theirs = {0}, line = {0};
-    struct settings set;
-    struct conf c = {.program = "rowhouse run",
-                     .usage =
-                         "-s SERVERS -w WORKERS [options] [server flags] -- PROGRAM [arguments]",
-                     .about = "Runs a job: servers, and copies of PROGRAM as workers.",
-                     .items = items,
-                     .n_items = N_ITEMS,
-                     .single_dash = true};
-    char server[4096], **program = split(argc, argv, &ours, &theirs);
-    int n_words = 0, code = CMD_FAILED;
-    if (!cmd_begin(&c, (int)ours.n, ours.p, &set, &n_words, &code))
-        goto done;
-    rh_status s = check(&set, program, server, sizeof server);
-    if (s != RH_OK) {
-        code = s == RH_EINVAL ? cmd_misused(&c, err_text()) : cmd_end(&c, s);
-        goto done;
-    }
-    if (!set.dry_run && !set_environment()) {
-        code = cmd_end(&c, err_sys(RH_EIO, "cannot make a token for the job"));
-        goto done;
-    }
-    make_line(&line, &set, server, &theirs, program);
-    if (set.dry_run) {
-        print_line(&set, &line);
+/* With settings that were read. The exit code. */
+static int run(struct conf *c, const struct settings *set, const struct parts *p) {
+    char server[4096];
+    rh_status s = check(set, p->program, server, sizeof server);
+    if (s == RH_OK && !set->dry_run && !set_environment())
+        s = err_sys(RH_EIO, "cannot make a token for the job");
+    if (s == RH_EINVAL)
+        return cmd_misused(c, err_text());
+    if (s != RH_OK)
+        return cmd_end(c, s);
+    struct words line = {0};
+    make_line(&line, set, server, p);
+    int code = CMD_OK;
+    if (set->dry_run) {
+        print_line(set, &line);
     } else {
-        settle(&set, false);
-        code = job_run(line.p, (uint32_t)set.workers);
+        settle(set, false);
+        code = job_run(line.p, (uint32_t)set->workers);
     }
-    if (set.dry_run)
-        code = cmd_end(&c, RH_OK);
-    else
-        conf_fini(&c);
-done:
-    words_fini(&ours);
-    words_fini(&theirs);
     words_fini(&line);
+    int ended = cmd_end(c, RH_OK);
+    return code != CMD_OK ? code : ended;
+}
+
+int cmd_run(int argc, char **argv) {
+    struct settings set;
+    struct conf c = {
+        .program = "rowhouse run",
+        .usage = "-s SERVERS -w WORKERS [options] [server flags] -- PROGRAM [arguments]",
+        .about = "Runs a job: servers, and copies of PROGRAM as workers, under mpirun. Flags "
+                 "before -- that are not listed here go to the servers (rowhouse-server "
+                 "--help). The program finds RH_SERVERS, RH_RANK, RH_WORLD and RH_JOB in "
+                 "its environment, and needs no MPI.",
+        .items = items,
+        .n_items = N_ITEMS,
+        .single_dash = true};
+    struct parts p;
+    int n_words = 0, code = CMD_FAILED;
+    if (!split(argc, argv, &p))
+        code = cmd_end(&c, err_set(RH_ENOMEM, "no memory for %d arguments", argc));
+    else if (cmd_begin(&c, p.n_ours, p.ours, &set, &n_words, &code))
+        code = run(&c, &set, &p);
+    free(p.ours);
+    free(p.theirs);
     return code;
 }
