@@ -12,7 +12,7 @@ struct init {
     void (*fill)(const struct init *in, uint64_t id, float *row);
     uint32_t dim;
     uint32_t key[2]; /* of the generator: from seed and name */
-    double arg[4];
+    double arg[6];   /* of fill */
 };
 
 /* spec is checked. Column i of row id uses the generator's block (id, i / 4 or i / 2, ...): see

@@ -1,18 +1,22 @@
 /* opt.c - the registry of optimizers, and the arithmetic that several of them share. */
 #include "ps/opt.h"
 
+#include <assert.h>
 #include <stddef.h>
 
-static const struct opt_ops *const registry[] = {
-    &opt_sgd,
-    &opt_sparse_adam,
+static const struct opt_ops *const registry[SPEC_OPTS_END] = {
+    [SPEC_SGD] = opt_sgd,         [SPEC_SPARSE_ADAM] = opt_sparse_adam,
+    [SPEC_ADAGRAD] = opt_adagrad, [SPEC_ROWWISE_ADAGRAD] = opt_rowwise_adagrad,
+    [SPEC_ADAM] = opt_adam,       [SPEC_ADAMW] = opt_adamw,
+    [SPEC_RMSPROP] = opt_rmsprop,
 };
 
-const struct opt_ops *opt_find(uint32_t kind) {
-    for (size_t i = 0; i < sizeof registry / sizeof *registry; i++)
-        if (registry[i]->kind == kind)
-            return registry[i];
-    return NULL;
+const struct opt_ops *opt_find(const struct spec *s) {
+    assert(s->opt < SPEC_OPTS_END && registry[s->opt] != NULL);
+    const struct opt_ops *way = registry[s->opt];
+    while (way->fits != NULL && !way->fits(s))
+        way++;
+    return way;
 }
 
 double opt_power(double base, uint64_t n) {

@@ -50,14 +50,17 @@ static void *reserve(const struct store *s, const char *what, size_t len_bytes) 
     return p;
 }
 
-rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slots_per_weight) {
+rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slots_per_weight,
+                     uint32_t own_per_row) {
     assert(rows > 0 && dim > 0);
-    *s = (struct store){.rows = rows, .dim = dim, .slot_dim = dim * slots_per_weight};
+    *s = (struct store){
+        .rows = rows, .dim = dim, .slot_dim = dim * slots_per_weight, .own_dim = own_per_row};
     s->stride = stride_for(s->dim);
     s->slot_stride = stride_for(s->slot_dim);
     s->touched_bytes = (rows / 64 + (rows % 64 != 0)) * sizeof *s->touched;
     if (!size_mul3(rows, s->stride, sizeof(float), &s->weight_bytes) ||
-        !size_mul3(rows, s->slot_stride, sizeof(float), &s->slot_bytes))
+        !size_mul3(rows, s->slot_stride, sizeof(float), &s->slot_bytes) ||
+        !size_mul3(rows, s->own_dim, sizeof(float), &s->own_bytes))
         return err_set(RH_ENOMEM, "%" PRIu64 " rows of dim %u are more than can be addressed", rows,
                        dim);
 
@@ -77,19 +80,25 @@ void store_fini(struct store *s) {
         munmap(s->weights, s->weight_bytes);
     if (s->slots != NULL)
         munmap(s->slots, s->slot_bytes);
+    if (s->own != NULL)
+        munmap(s->own, s->own_bytes);
     if (s->touched != NULL)
         munmap(s->touched, s->touched_bytes);
     *s = (struct store){0};
 }
 
 rh_status store_open_slots(struct store *s) {
-    if (s->slots != NULL || s->slot_dim == 0)
-        return RH_OK;
-    s->slots = reserve(s, "optimizer state", s->slot_bytes);
-    return s->slots != NULL ? RH_OK : RH_ENOMEM;
+    if (s->slots == NULL && s->slot_dim != 0)
+        s->slots = reserve(s, "optimizer state", s->slot_bytes);
+    if (s->slots == NULL && s->slot_dim != 0)
+        return RH_ENOMEM;
+    if (s->own == NULL && s->own_dim != 0)
+        s->own = reserve(s, "optimizer state per row", s->own_bytes);
+    return s->own != NULL || s->own_dim == 0 ? RH_OK : RH_ENOMEM;
 }
 
 uint64_t store_memory_bytes(const struct store *s) {
-    uint64_t floats = s->stride + (s->slots != NULL ? s->slot_stride : 0);
+    uint64_t floats =
+        s->stride + (s->slots != NULL ? s->slot_stride : 0) + (s->own != NULL ? s->own_dim : 0);
     return s->n_touched * floats * sizeof(float);
 }

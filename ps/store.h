@@ -1,5 +1,6 @@
 /* store.h - the memory of one table on one shard: an array of weights, and, from the first update
- * on, an array of optimizer slots; side arrays of bits. Address space is reserved for every row at
+ * on, the optimizer's state: an array of slots, and one of words that belong to a row as a whole;
+ * side arrays of bits. Address space is reserved for every row at
  * once and costs memory only where a row was touched, so a table of a billion rows is made in no
  * time. Knows nothing of ids, optimizers or clocks. */
 #ifndef PS_STORE_H
@@ -12,22 +13,25 @@
 #include "common/status.h"
 
 struct store {
-    float *weights;    /* (rows, stride) */
-    float *slots;      /* (rows, slot_stride), NULL before store_open_slots */
+    float *weights; /* (rows, stride) */
+    float *slots;   /* (rows, slot_stride), NULL before store_open_slots */
+    float *own;     /* (rows, own_dim), likewise. Apart from the slots: behind them, one word would
+                          cost a whole line of each row */
     uint64_t *touched; /* bit r: row r was written or updated; its weights count */
     uint64_t rows, n_touched;
     uint32_t dim,
         stride; /* floats; stride: next power of two below 64 bytes, else a multiple of 64 bytes */
     uint32_t slot_dim, slot_stride; /* floats of optimizer state in a row: dim * slots per weight */
-    size_t weight_bytes, slot_bytes, touched_bytes; /* reserved */
+    uint32_t own_dim;               /* words of optimizer state of a row as a whole */
+    size_t weight_bytes, slot_bytes, own_bytes, touched_bytes; /* reserved */
 };
 
 /* RH_ENOMEM with the sizes, when even the address space is refused. */
-rh_status store_init(struct store *s, uint64_t rows, uint32_t dim,
-                     uint32_t slots_per_weight) MUST_CHECK;
+rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slots_per_weight,
+                     uint32_t own_per_row) MUST_CHECK;
 void store_fini(struct store *s); /* fine on a zeroed or half-made store */
 
-/* Reserves the optimizer slots, all zero. Does nothing if they are there or slot_dim is 0. */
+/* Reserves the optimizer's state, all zero. Does nothing if it is there or there is none to keep. */
 rh_status store_open_slots(struct store *s) MUST_CHECK;
 
 static inline float *store_row(const struct store *s, uint64_t row) {
@@ -35,6 +39,9 @@ static inline float *store_row(const struct store *s, uint64_t row) {
 }
 static inline float *store_slot(const struct store *s, uint64_t row) {
     return s->slots != NULL ? s->slots + row * s->slot_stride : NULL;
+}
+static inline float *store_own(const struct store *s, uint64_t row) {
+    return s->own != NULL ? s->own + row * s->own_dim : NULL;
 }
 static inline bool store_is_touched(const struct store *s, uint64_t row) {
     return s->touched[row >> 6] >> (row & 63) & 1;
@@ -44,7 +51,7 @@ static inline void store_touch(struct store *s, uint64_t row) {
     s->n_touched++;
 }
 
-/* Bytes that touched rows use: weights and, if there are any, slots. */
+/* Bytes that touched rows use: weights and, if there is any, optimizer state. */
 uint64_t store_memory_bytes(const struct store *s);
 
 #endif

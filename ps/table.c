@@ -18,7 +18,7 @@ enum {
 
 rh_status table_new(const char *name, uint32_t number, const struct spec *s, uint32_t shard,
                     uint32_t shards, struct table **out) {
-    assert(strlen(name) <= WIRE_NAME_MAX && opt_find(s->opt));
+    assert(strlen(name) <= WIRE_NAME_MAX);
     struct table *t = calloc(1, sizeof *t);
     if (t == NULL)
         return err_set(RH_ENOMEM, "table \"%s\": no memory", name);
@@ -26,13 +26,13 @@ rh_status table_new(const char *name, uint32_t number, const struct spec *s, uin
     t->number = number;
     t->spec = *s;
     t->frozen_until = s->frozen ? UINT64_MAX : 0;
-    t->opt = opt_find(s->opt);
+    t->opt = opt_find(s);
     init_setup(&t->init, s, name);
 
     rh_status st = index_dense.init(&t->index, s, shard, shards);
     if (st != RH_OK)
         goto free_table;
-    st = store_init(&t->store, t->index.rows, s->dim, t->opt->slots);
+    st = store_init(&t->store, t->index.rows, s->dim, t->opt->slots, t->opt->own);
     if (st != RH_OK)
         goto free_table;
     size_t row_bytes = s->dim * sizeof *t->scratch;
@@ -133,6 +133,7 @@ rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const ui
             uint64_t ahead = t->rows[i + AHEAD];
             fetch(store_row(s, ahead), ahead_bytes);
             fetch(store_slot(s, ahead), ahead_slot_bytes);
+            fetch(store_own(s, ahead), s->own_dim * sizeof(float));
         }
         float *row = store_row(s, t->rows[i]);
         if (!store_is_touched(s, t->rows[i])) {
@@ -144,7 +145,7 @@ rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const ui
             g = (const float *)grads;
         else
             memcpy(t->scratch, grads, row_bytes);
-        t->opt->update(&step, s->dim, row, store_slot(s, t->rows[i]), g);
+        t->opt->update(&step, s->dim, row, store_slot(s, t->rows[i]), store_own(s, t->rows[i]), g);
     }
     return RH_OK;
 }

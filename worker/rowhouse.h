@@ -156,10 +156,11 @@ RH_API void rh_close(rh_client *c);
 
 /* ---- 3. tables ------------------------------------------------------------------------------ */
 
-/* Made by the functions below, not by hand. */
+/* Made by the functions below, not by hand. What makes no sense in one, or is not there (each says
+ * what is), is refused by rh_table_open, by name. */
 typedef struct rh_optimizer {
     uint32_t kind;
-    uint32_t reserved;
+    uint32_t flags; /* of rh_optimizer_flag */
     double lr;
     double arg[6];
 } rh_optimizer;
@@ -170,21 +171,82 @@ typedef struct rh_init {
     double arg[4];
 } rh_init;
 
-/* w -= lr * g, as torch.optim.SGD without momentum. */
+typedef enum rh_optimizer_flag {
+    RH_NESTEROV = 1,      /* SGD, with momentum and without dampening */
+    RH_CENTERED = 2,      /* RMSprop */
+    RH_STEPS_PER_ROW = 4, /* SparseAdam: see there */
+    RH_AMSGRAD = 8,       /* no optimizer has it: refused */
+    RH_MAXIMIZE = 16      /* likewise: push the gradients with their sign turned */
+} rh_optimizer_flag;
+
+/*
+ * The optimizers: torch.optim's formulas, names and defaults. rh_<name>(lr) has torch's defaults,
+ * rh_<name>_with all that can be set; flags is 0, or flags of rh_optimizer_flag that it has.
+ *
+ * All are lazy: a step changes the rows that it names (pushes to), with their optimizer state, and
+ * nothing else. So momentum does not move an absent row, its moments do not shrink, and it does not
+ * decay: with weight_decay, frequent rows decay more than rare ones. Where every step names every
+ * row, all are torch to rounding; where not, SparseAdam, Adagrad and SGD still are, the latter two
+ * without weight_decay and momentum. T is the table's step count: of the pushes to it (async), or of
+ * the clocks in which any worker pushed (bsp). eps is above 0, weight_decay not below.
+ */
+
+/* w -= lr * d, where d = g + weight_decay * w. With momentum: buf = momentum * buf + (1 - dampening)
+ * * d, at the row's first step buf = d; w -= lr * buf, or with RH_NESTEROV lr * (d + momentum * buf).
+ * rh_sgd: no momentum, no dampening, no weight_decay. */
 RH_API rh_optimizer rh_sgd(double lr);
+RH_API rh_optimizer rh_sgd_with(double lr, double momentum, double dampening, double weight_decay,
+                                uint32_t flags);
 
-/* torch.optim.SparseAdam with betas (0.9, 0.999) and eps 1e-8: one step count T for the table; rows
- * that a step does not name stay as they are; step size lr * sqrt(1 - beta2^T) / (1 - beta1^T), eps
- * outside the corrected root. */
+/* torch.optim.SparseAdam with betas (0.9, 0.999) and eps 1e-8; each beta in [0, 1). Step size
+ * lr * sqrt(1 - beta2^T) / (1 - beta1^T), eps outside the corrected root. A row that first comes late
+ * in the table's life begins with a step of about 3 lr: RH_STEPS_PER_ROW counts T by row instead. */
 RH_API rh_optimizer rh_sparse_adam(double lr);
+RH_API rh_optimizer rh_sparse_adam_with(double lr, double beta1, double beta2, double eps,
+                                        uint32_t flags);
 
-/* The same with your own betas, each in [0, 1), and eps > 0. */
-RH_API rh_optimizer rh_sparse_adam_with(double lr, double beta1, double beta2, double eps);
+/* torch.optim.Adagrad: the lr of step T is lr / (1 + (T - 1) * lr_decay). rh_adagrad: lr_decay,
+ * weight_decay and initial_accumulator 0, eps 1e-10. No flags. */
+RH_API rh_optimizer rh_adagrad(double lr);
+RH_API rh_optimizer rh_adagrad_with(double lr, double lr_decay, double weight_decay,
+                                    double initial_accumulator, double eps, uint32_t flags);
 
+/* Adagrad with one float of state per row, the sum of the means of g^2 over it, as in FBGEMM. The
+ * defaults are Adagrad's, but for FBGEMM's eps 1e-8. No flags. */
+RH_API rh_optimizer rh_rowwise_adagrad(double lr);
+RH_API rh_optimizer rh_rowwise_adagrad_with(double lr, double lr_decay, double weight_decay,
+                                            double initial_accumulator, double eps, uint32_t flags);
+
+/* torch.optim.Adam, for tables and parameters whose rows are all in every batch; for sparse ones take
+ * SparseAdam. betas (0.9, 0.999), eps 1e-8 (added to the corrected root), weight_decay 0 (added to
+ * g). No flags. */
+RH_API rh_optimizer rh_adam(double lr);
+RH_API rh_optimizer rh_adam_with(double lr, double beta1, double beta2, double eps,
+                                 double weight_decay, uint32_t flags);
+
+/* torch.optim.AdamW: Adam, but the decay is w *= 1 - lr * weight_decay, by default 0.01. No flags. */
+RH_API rh_optimizer rh_adamw(double lr);
+RH_API rh_optimizer rh_adamw_with(double lr, double beta1, double beta2, double eps,
+                                  double weight_decay, uint32_t flags);
+
+/* torch.optim.RMSprop: alpha 0.99, in [0, 1]; eps 1e-8, weight_decay 0, momentum 0; RH_CENTERED. */
+RH_API rh_optimizer rh_rmsprop(double lr);
+RH_API rh_optimizer rh_rmsprop_with(double lr, double alpha, double eps, double weight_decay,
+                                    double momentum, uint32_t flags);
+
+/* The initializers, as torch.nn.init. A row's first value depends on seed, table name and id alone,
+ * so torch's numbers for a seed are others. */
 RH_API rh_init rh_zeros(void);
+RH_API rh_init rh_ones(void);
 RH_API rh_init rh_constant(double value);
 RH_API rh_init rh_uniform(double low, double high); /* [low, high) */
 RH_API rh_init rh_normal(double mean, double std);  /* std >= 0 */
+
+/* The normal law of mean and std > 0 between a and b, which are values, not multiples of std. */
+RH_API rh_init rh_trunc_normal(double mean, double std, double a, double b);
+
+/* Refused by rh_table_open: a row would depend on all others, but it must be known by itself. */
+RH_API rh_init rh_orthogonal(void);
 
 typedef enum rh_reduce {
     RH_REDUCE_SUM = 0, /* bsp: the workers' gradients of a clock are added */
@@ -205,6 +267,35 @@ typedef struct rh_table_spec {
 
 RH_API void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings,
                                uint32_t embedding_dim);
+
+/*
+ * Initializers by the shape of the table: spec.init = rh_xavier_uniform(&spec, 1). As torch counts
+ * them for the weight of an nn.Embedding, fan_in is embedding_dim and fan_out num_embeddings.
+ *
+ * Xavier: std is gain * sqrt(2 / (fan_in + fan_out)). Kaiming: std is rh_gain(of, a) / sqrt(fan);
+ * torch's defaults are a 0, RH_FAN_IN, RH_LEAKY_RELU. The uniform ones are within sqrt(3) * std.
+ */
+typedef enum rh_fan { RH_FAN_IN = 0, RH_FAN_OUT = 1 } rh_fan;
+
+typedef enum rh_nonlinearity {
+    RH_LINEAR = 0, /* gain 1; convolutions too */
+    RH_SIGMOID = 1,
+    RH_TANH = 2,
+    RH_RELU = 3,
+    RH_LEAKY_RELU = 4,
+    RH_SELU = 5
+} rh_nonlinearity;
+
+/* torch.nn.init.calculate_gain. param is the negative slope of RH_LEAKY_RELU (torch's default here:
+ * 0.01), else not looked at. NaN for an unknown one. */
+RH_API double rh_gain(rh_nonlinearity of, double param);
+
+RH_API rh_init rh_xavier_uniform(const rh_table_spec *spec, double gain);
+RH_API rh_init rh_xavier_normal(const rh_table_spec *spec, double gain);
+RH_API rh_init rh_kaiming_uniform(const rh_table_spec *spec, double a, rh_fan fan,
+                                  rh_nonlinearity of);
+RH_API rh_init rh_kaiming_normal(const rh_table_spec *spec, double a, rh_fan fan,
+                                 rh_nonlinearity of);
 
 /*
  * Opens the table of this name on every shard, and makes it where it does not exist. name: 1 to 64

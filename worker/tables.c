@@ -1,4 +1,4 @@
-/* tables.c - specs, and the tables of a client: opened, found, frozen, asked about. */
+/* tables.c - the tables of a client: opened, found, frozen, asked about. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,45 +7,6 @@
 #include "proto/msg.h"
 #include "worker/facts.h"
 #include "worker/op.h"
-
-/* ---- what a table is to be ---- */
-
-rh_optimizer rh_sgd(double lr) {
-    return (rh_optimizer){.kind = SPEC_SGD, .lr = lr};
-}
-
-rh_optimizer rh_sparse_adam_with(double lr, double beta1, double beta2, double eps) {
-    return (rh_optimizer){.kind = SPEC_SPARSE_ADAM, .lr = lr, .arg = {beta1, beta2, eps}};
-}
-
-rh_optimizer rh_sparse_adam(double lr) {
-    return rh_sparse_adam_with(lr, 0.9, 0.999, 1e-8);
-}
-
-rh_init rh_zeros(void) {
-    return (rh_init){.kind = SPEC_ZEROS};
-}
-
-rh_init rh_constant(double value) {
-    return (rh_init){.kind = SPEC_CONSTANT, .arg = {value}};
-}
-
-rh_init rh_uniform(double low, double high) {
-    return (rh_init){.kind = SPEC_UNIFORM, .arg = {low, high}};
-}
-
-rh_init rh_normal(double mean, double std) {
-    return (rh_init){.kind = SPEC_NORMAL, .arg = {mean, std}};
-}
-
-void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings, uint32_t embedding_dim) {
-    *spec = (rh_table_spec){.size = sizeof *spec,
-                            .embedding_dim = embedding_dim,
-                            .num_embeddings = num_embeddings,
-                            .init = rh_normal(0, 1),
-                            .optimizer = rh_sgd(0.01),
-                            .reduce = RH_REDUCE_SUM};
-}
 
 static rh_status read_spec(const char *name, const rh_table_spec *in, struct spec *out) {
     if (in->size != sizeof *in)
@@ -60,9 +21,11 @@ static rh_status read_spec(const char *name, const rh_table_spec *in, struct spe
                          .seed = in->seed,
                          .init = in->init.kind,
                          .opt = in->optimizer.kind,
+                         .opt_flags = in->optimizer.flags,
                          .lr = in->optimizer.lr,
                          .reduce = in->reduce,
-                         .frozen = in->frozen};
+                         .frozen = in->frozen,
+                         .padding_idx = SPEC_NO_PADDING};
     memcpy(out->init_arg, in->init.arg, sizeof out->init_arg);
     memcpy(out->opt_arg, in->optimizer.arg, sizeof out->opt_arg);
     rh_status s = spec_check(out);

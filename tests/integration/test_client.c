@@ -247,7 +247,7 @@ START_TEST(specs_and_names_that_make_no_sense_are_refused_by_name) {
     ck_assert_refused(rh_table_open(c, "t", &bad, &t), RH_EINVAL, "t");
     bad = good, bad.optimizer = rh_sgd(NAN);
     ck_assert_refused(rh_table_open(c, "t", &bad, &t), RH_EINVAL, "lr");
-    bad = good, bad.optimizer = rh_sparse_adam_with(0.1, 1.5, 0.9, 1e-8);
+    bad = good, bad.optimizer = rh_sparse_adam_with(0.1, 1.5, 0.9, 1e-8, 0);
     ck_assert_refused(rh_table_open(c, "t", &bad, &t), RH_EINVAL, "beta1");
     ck_assert_refused(rh_table_open(c, "", &good, &t), RH_EINVAL, "name");
     ck_assert_refused(rh_table_open(c, "a b", &good, &t), RH_EINVAL, "a b");

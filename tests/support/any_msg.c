@@ -18,29 +18,50 @@ double any_real(struct rng *g) {
     return sign * ldexp(1 + rng_unit_open(rng_u64(g)), (int)rng_below(g, 200) - 100);
 }
 
+static void any_init(struct rng *g, struct spec *s) {
+    s->init = SPEC_ZEROS + rng_below(g, SPEC_INITS_END - SPEC_ZEROS);
+    if (s->init != SPEC_ZEROS)
+        s->init_arg[0] = any_real(g);
+    if (s->init == SPEC_UNIFORM)
+        s->init_arg[1] = s->init_arg[0] + fabs(any_real(g));
+    if (s->init == SPEC_NORMAL)
+        s->init_arg[1] = fabs(any_real(g));
+    if (s->init == SPEC_TRUNC_NORMAL) {
+        s->init_arg[1] = rng_unit_open(rng_u64(g));
+        s->init_arg[2] = any_real(g);
+        s->init_arg[3] = s->init_arg[2] + fabs(any_real(g));
+    }
+}
+
+static void any_opt(struct rng *g, struct spec *s) {
+    static const uint32_t args[SPEC_OPTS_END] = {
+        [SPEC_SGD] = 3,  [SPEC_SPARSE_ADAM] = 3, [SPEC_ADAGRAD] = 4, [SPEC_ROWWISE_ADAGRAD] = 4,
+        [SPEC_ADAM] = 4, [SPEC_ADAMW] = 4,       [SPEC_RMSPROP] = 4,
+    };
+    static const uint32_t flags[SPEC_OPTS_END] = {[SPEC_SGD] = SPEC_NESTEROV,
+                                                  [SPEC_SPARSE_ADAM] = SPEC_STEPS_PER_ROW,
+                                                  [SPEC_RMSPROP] = SPEC_CENTERED};
+    s->opt = SPEC_SGD + rng_below(g, SPEC_OPTS_END - SPEC_SGD);
+    for (uint32_t i = 0; i < args[s->opt]; i++)
+        s->opt_arg[i] = rng_unit_open(rng_u64(g));
+    s->opt_flags = rng_below(g, 2) ? flags[s->opt] : 0;
+    if (s->opt_flags == SPEC_NESTEROV)
+        s->opt_arg[SGD_DAMPENING] = 0;
+}
+
 struct spec any_spec(struct rng *g) {
     struct spec s = {
         .kind = SPEC_DENSE,
         .dim = 1 + rng_below(g, WIRE_DIM_MAX),
         .rows = 1 + (rng_u64(g) >> (64 - SPEC_ROWS_BITS)),
         .seed = rng_u64(g),
-        .init = SPEC_ZEROS + rng_below(g, SPEC_INITS_END - SPEC_ZEROS),
-        .opt = SPEC_SGD + rng_below(g, SPEC_OPTS_END - SPEC_SGD),
         .lr = fabs(any_real(g)),
         .reduce = rng_below(g, 2),
         .frozen = rng_below(g, 2),
+        .padding_idx = SPEC_NO_PADDING,
     };
-    if (s.init != SPEC_ZEROS)
-        s.init_arg[0] = any_real(g);
-    if (s.init == SPEC_UNIFORM)
-        s.init_arg[1] = s.init_arg[0] + fabs(any_real(g));
-    if (s.init == SPEC_NORMAL)
-        s.init_arg[1] = fabs(any_real(g));
-    if (s.opt == SPEC_SPARSE_ADAM) {
-        s.opt_arg[0] = rng_unit_open(rng_u64(g));
-        s.opt_arg[1] = rng_unit_open(rng_u64(g));
-        s.opt_arg[2] = rng_unit_open(rng_u64(g));
-    }
+    any_init(g, &s);
+    any_opt(g, &s);
     return s;
 }
 

@@ -37,6 +37,7 @@
     X(word2vec_text)   \
     X(word2vec)        \
     X(spearman)        \
+    X(specs)           \
     X(config)          \
     X(link)            \
     X(net)             \

@@ -9,8 +9,20 @@
 
 enum { SAMPLE = 100000 };
 
+static struct init make_trunc(double mean, double std, double a, double b, uint32_t dim,
+                              uint64_t seed, const char *name) {
+    struct spec s = {
+        .dim = dim, .seed = seed, .init = SPEC_TRUNC_NORMAL, .init_arg = {mean, std, a, b}};
+    struct init in;
+    init_setup(&in, &s, name);
+    return in;
+}
+
+/* A truncated normal without bounds that are worth mentioning. */
 static struct init make(uint32_t kind, double a, double b, uint32_t dim, uint64_t seed,
                         const char *name) {
+    if (kind == SPEC_TRUNC_NORMAL)
+        return make_trunc(a, b, a - 9 * b, a + 9 * b, dim, seed, name);
     struct spec s = {.kind = SPEC_DENSE,
                      .dim = dim,
                      .rows = UINT64_C(1) << 48,
@@ -52,6 +64,18 @@ START_TEST(golden_rows_never_change) {
     assert_bits(
         &in, large,
         (const uint32_t[]){0x3effc203, 0x3efae0d4, 0x3f021c8a, 0x3f04a067, 0x3ef0ac9b, 0x3efd3836});
+    in = make_trunc(0, 1, -2, 2, 6, 0, "user");
+    assert_bits(
+        &in, 0,
+        (const uint32_t[]){0x3c8ee348, 0x3e714f3d, 0x3f826d44, 0x3ea3f664, 0xbf08ca2c, 0xbf0d3a30});
+    in = make_trunc(0.5, 0.02, 0.5, 0.75, 6, UINT64_MAX, "item.table");
+    assert_bits(
+        &in, large,
+        (const uint32_t[]){0x3f0633d2, 0x3f02385f, 0x3f01d7a8, 0x3f070795, 0x3f022bda, 0x3f02fe97});
+    in = make_trunc(0, 1, 9, 11, 6, 42, "user");
+    assert_bits(
+        &in, 7,
+        (const uint32_t[]){0x41114cf2, 0x4112f5ac, 0x41113d2a, 0x4110ef49, 0x4110e120, 0x4111fdcb});
 }
 END_TEST
 
@@ -86,7 +110,7 @@ END_TEST
 
 /* So a model may be widened and keep its first columns. */
 START_TEST(a_wider_row_begins_with_the_narrower_one) {
-    for (uint32_t kind = SPEC_UNIFORM; kind <= SPEC_NORMAL; kind++) {
+    for (uint32_t kind = SPEC_UNIFORM; kind <= SPEC_TRUNC_NORMAL; kind++) {
         float wide[33], narrow[33];
         struct init in = make(kind, -1, 1, 33, 5, "t");
         init_row(&in, 99, wide);
@@ -141,6 +165,23 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+START_TEST(trunc_normal_keeps_within_its_bounds_however_far_out) {
+    static const double cases[][4] = {
+        {0, 1, -2, 2},        {0, 1, 1, 1},         {0, 1, 0, 1e-45},          {0, 1, 30, 31},
+        {0, 1, -31, -30},     {0, 1, 60, 61},       {0, 1e-40, -1, 1},         {5, 1, -3e38, 5},
+        {0, 3e38, -0.1, 0.1}, {-3e38, 1e-45, 1, 2}, {1e8, 1, 1e8 - 1, 1e8 + 1}};
+    float row[4096];
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const double *arg = cases[k];
+        struct init in = make_trunc(arg[0], arg[1], arg[2], arg[3], 4096, 5, "t");
+        init_row(&in, k, row);
+        for (int i = 0; i < 4096; i++)
+            ck_assert_msg(row[i] >= (float)arg[2] && row[i] <= (float)arg[3],
+                          "case %zu: %.9g is not in [%.9g, %.9g]", k, row[i], arg[2], arg[3]);
+    }
+}
+END_TEST
+
 static double cdf_uniform(double x) {
     return (x + 2) / 5; /* on [-2, 3) */
 }
@@ -149,13 +190,39 @@ static double cdf_normal(double x) {
     return erfc(-(x - 1) / 0.5 / sqrt(2)) / 2; /* mean 1, std 0.5 */
 }
 
+static double phi(double z) {
+    return erfc(-z / sqrt(2)) / 2;
+}
+
+static double cdf_trunc(double x) {
+    return (phi((x - 3) / 0.5) - phi(-2)) / (phi(2) - phi(-2)); /* mean 3, std 0.5, in [2, 4] */
+}
+
+static double cdf_upper_tail(double x) {
+    return 1 - (phi(-x) - phi(-6)) / (phi(-3) - phi(-6)); /* of the standard normal, in [3, 6] */
+}
+
 /* Kolmogorov and Smirnov's distance is below 1.95 / sqrt(n) in 999 of 1000 samples; ours is one. */
+static void check_distance(float *v, double (*cdf)(double)) {
+    qsort(v, SAMPLE, sizeof *v, by_value);
+    double distance = 0;
+    for (uint32_t i = 0; i < SAMPLE; i++) {
+        double f = cdf(v[i]);
+        distance = fmax(distance, fmax(f - (double)i / SAMPLE, (double)(i + 1) / SAMPLE - f));
+    }
+    ck_assert_double_lt(distance, 1.95 / sqrt(SAMPLE));
+}
+
+static float *draw_sample(const struct init *in) {
+    float *v = malloc(SAMPLE * sizeof *v);
+    for (uint32_t i = 0; i < SAMPLE; i += in->dim)
+        init_row(in, i / in->dim * UINT64_C(16384), v + i);
+    return v;
+}
+
 static void check_distribution(struct init in, double mean, double std, double kurtosis,
                                double (*cdf)(double)) {
-    float *v = malloc(SAMPLE * sizeof *v);
-    for (uint32_t i = 0; i < SAMPLE; i += in.dim)
-        init_row(&in, i / in.dim * UINT64_C(16384), v + i);
-
+    float *v = draw_sample(&in);
     double sum = 0, neighbours = 0, m2 = 0, m3 = 0, m4 = 0;
     for (uint32_t i = 0; i < SAMPLE; i++)
         sum += v[i];
@@ -173,13 +240,7 @@ static void check_distribution(struct init in, double mean, double std, double k
     ck_assert_double_eq_tol(m4, kurtosis, 0.1);
     ck_assert_double_eq_tol(neighbours, 0, 4 / sqrt(SAMPLE));
 
-    qsort(v, SAMPLE, sizeof *v, by_value);
-    double distance = 0;
-    for (uint32_t i = 0; i < SAMPLE; i++) {
-        double f = cdf(v[i]);
-        distance = fmax(distance, fmax(f - (double)i / SAMPLE, (double)(i + 1) / SAMPLE - f));
-    }
-    ck_assert_double_lt(distance, 1.95 / sqrt(SAMPLE));
+    check_distance(v, cdf);
     free(v);
 }
 
@@ -193,6 +254,20 @@ START_TEST(normal_is_normal) {
 }
 END_TEST
 
+START_TEST(trunc_normal_is_a_normal_cut_off) {
+    check_distribution(make_trunc(3, 0.5, 2, 4, 10, 5, "t"), 3, 0.5 * 0.87962566103424,
+                       2.36553671712965, cdf_trunc);
+}
+END_TEST
+
+START_TEST(the_tail_of_a_normal_has_its_shape) {
+    struct init in = make_trunc(0, 1, 3, 6, 10, 5, "t");
+    float *v = draw_sample(&in);
+    check_distance(v, cdf_upper_tail);
+    free(v);
+}
+END_TEST
+
 Suite *init_suite(void) {
     TCase *tc = tcase_create("rows");
     tcase_add_test(tc, golden_rows_never_change);
@@ -201,8 +276,11 @@ Suite *init_suite(void) {
     tcase_add_test(tc, a_wider_row_begins_with_the_narrower_one);
     tcase_add_test(tc, seed_name_and_every_bit_of_the_id_count);
     tcase_add_test(tc, uniform_keeps_below_high_and_not_below_low);
+    tcase_add_test(tc, trunc_normal_keeps_within_its_bounds_however_far_out);
     tcase_add_test(tc, uniform_is_uniform);
     tcase_add_test(tc, normal_is_normal);
+    tcase_add_test(tc, trunc_normal_is_a_normal_cut_off);
+    tcase_add_test(tc, the_tail_of_a_normal_has_its_shape);
     Suite *s = suite_create("init");
     suite_add_tcase(s, tc);
     return s;

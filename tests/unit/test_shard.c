@@ -37,7 +37,8 @@ static struct spec zeros(uint64_t rows) {
                          .rows = rows,
                          .init = SPEC_ZEROS,
                          .opt = SPEC_SGD,
-                         .lr = 1.0};
+                         .lr = 1.0,
+                         .padding_idx = SPEC_NO_PADDING};
 }
 
 static void join(struct talker *t, uint32_t mode, uint32_t world) {

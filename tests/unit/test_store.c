@@ -28,7 +28,7 @@ START_TEST(strides_are_powers_of_two_below_a_line_and_lines_above) {
     static const uint32_t dims[] = {1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 32, 33, 100, 4096};
     static const uint32_t strides[] = {1, 2, 4, 4, 8, 8, 16, 16, 16, 32, 32, 48, 112, 4096};
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
-        ck_assert_int_eq(store_init(&s, 10, dims[i], 1), RH_OK);
+        ck_assert_int_eq(store_init(&s, 10, dims[i], 1, 0), RH_OK);
         ck_assert_uint_eq(s.stride, strides[i]);
         ck_assert_uint_eq(s.slot_stride, strides[i]);
         store_fini(&s);
@@ -38,7 +38,7 @@ END_TEST
 
 START_TEST(no_row_straddles_more_lines_than_it_must) {
     for (uint32_t dim = 1; dim <= 200; dim++) {
-        ck_assert_int_eq(store_init(&s, 50, dim, 2), RH_OK);
+        ck_assert_int_eq(store_init(&s, 50, dim, 2, 0), RH_OK);
         ck_assert_int_eq(store_open_slots(&s), RH_OK);
         for (uint64_t row = 0; row < 50; row++) {
             size_t in_line = (uintptr_t)store_row(&s, row) % 64 + dim * sizeof(float);
@@ -56,7 +56,7 @@ START_TEST(a_billion_rows_are_made_in_no_time_and_cost_what_is_touched) {
     size_t before = resident_bytes();
     struct timespec t0, t1;
     clock_gettime(CLOCK_MONOTONIC, &t0);
-    ck_assert_int_eq(store_init(&s, rows, 64, 2), RH_OK);
+    ck_assert_int_eq(store_init(&s, rows, 64, 2, 0), RH_OK);
     ck_assert_int_eq(store_open_slots(&s), RH_OK);
     clock_gettime(CLOCK_MONOTONIC, &t1);
     ck_assert_int_lt((t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000, 100);
@@ -77,7 +77,7 @@ START_TEST(a_billion_rows_are_made_in_no_time_and_cost_what_is_touched) {
 END_TEST
 
 START_TEST(touched_bits_do_not_spill) {
-    ck_assert_int_eq(store_init(&s, 130, 3, 0), RH_OK);
+    ck_assert_int_eq(store_init(&s, 130, 3, 0, 0), RH_OK);
     static const uint64_t rows[] = {0, 63, 64, 127, 128, 129};
     for (int i = 0; i < 6; i++)
         store_touch(&s, rows[i]);
@@ -91,7 +91,7 @@ START_TEST(touched_bits_do_not_spill) {
 END_TEST
 
 START_TEST(slots_come_when_they_are_opened_and_stay) {
-    ck_assert_int_eq(store_init(&s, 100, 5, 2), RH_OK);
+    ck_assert_int_eq(store_init(&s, 100, 5, 2, 0), RH_OK);
     ck_assert_ptr_null(store_slot(&s, 99));
     store_touch(&s, 7);
     ck_assert_uint_eq(store_memory_bytes(&s), 8 * 4);
@@ -103,8 +103,23 @@ START_TEST(slots_come_when_they_are_opened_and_stay) {
 }
 END_TEST
 
+START_TEST(words_of_a_row_stand_close_together_and_need_no_slots) {
+    ck_assert_int_eq(store_init(&s, 100, 64, 0, 1), RH_OK);
+    ck_assert_ptr_null(store_own(&s, 99));
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    ck_assert_ptr_null(store_slot(&s, 99));
+    ck_assert_ptr_eq(store_own(&s, 99), store_own(&s, 98) + 1);
+    ck_assert(*store_own(&s, 99) == 0);
+    store_touch(&s, 7);
+    ck_assert_uint_eq(store_memory_bytes(&s), (64 + 1) * 4);
+    *store_own(&s, 99) = 3;
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    ck_assert(*store_own(&s, 99) == 3);
+}
+END_TEST
+
 START_TEST(an_optimizer_without_state_has_no_slots) {
-    ck_assert_int_eq(store_init(&s, 100, 5, 0), RH_OK);
+    ck_assert_int_eq(store_init(&s, 100, 5, 0, 0), RH_OK);
     ck_assert_int_eq(store_open_slots(&s), RH_OK);
     ck_assert_ptr_null(s.slots);
     ck_assert_ptr_null(store_slot(&s, 99));
@@ -113,10 +128,10 @@ END_TEST
 
 START_TEST(too_much_address_space_is_enomem_with_the_sizes) {
     const uint64_t rows = UINT64_C(1) << 48;
-    ck_assert_int_eq(store_init(&s, rows, 64, 0), RH_ENOMEM);
+    ck_assert_int_eq(store_init(&s, rows, 64, 0, 0), RH_ENOMEM);
     ck_assert_ptr_nonnull(strstr(err_text(), "72057594037927936 bytes"));
     ck_assert_ptr_nonnull(strstr(err_text(), "281474976710656 rows of dim 64"));
-    ck_assert_int_eq(store_init(&s, UINT64_MAX / 2, 64, 0), RH_ENOMEM);
+    ck_assert_int_eq(store_init(&s, UINT64_MAX / 2, 64, 0, 0), RH_ENOMEM);
     ck_assert_ptr_nonnull(strstr(err_text(), "9223372036854775807 rows of dim 64"));
 }
 END_TEST
@@ -136,6 +151,7 @@ Suite *store_suite(void) {
     tcase_add_test(tc, a_billion_rows_are_made_in_no_time_and_cost_what_is_touched);
     tcase_add_test(tc, touched_bits_do_not_spill);
     tcase_add_test(tc, slots_come_when_they_are_opened_and_stay);
+    tcase_add_test(tc, words_of_a_row_stand_close_together_and_need_no_slots);
     tcase_add_test(tc, an_optimizer_without_state_has_no_slots);
     tcase_add_test(tc, too_much_address_space_is_enomem_with_the_sizes);
     tcase_add_test(tc, an_empty_store_can_be_ended);

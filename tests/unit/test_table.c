@@ -22,7 +22,8 @@ static struct spec spec_of(uint64_t rows, uint32_t dim, uint32_t opt) {
                      .init = SPEC_UNIFORM,
                      .init_arg = {-1, 1},
                      .opt = opt,
-                     .lr = 0.1};
+                     .lr = 0.1,
+                     .padding_idx = SPEC_NO_PADDING};
     if (opt == SPEC_SPARSE_ADAM)
         memcpy(s.opt_arg, (const double[]){0.9, 0.999, 1e-8}, 3 * sizeof(double));
     return s;
