@@ -213,6 +213,7 @@ void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m) {
     spec_put(b, &m->spec);
     buf_put_u64(b, m->steps);
     buf_put_u64(b, m->touched);
+    buf_put_u64(b, m->skipped);
     buf_put_u64(b, m->memory_bytes);
 }
 
@@ -223,6 +224,7 @@ void msg_get_table_facts(struct rd *r, struct msg_table_facts *m) {
     spec_get(r, &m->spec);
     m->steps = rd_u64(r);
     m->touched = rd_u64(r);
+    m->skipped = rd_u64(r);
     m->memory_bytes = rd_u64(r);
 }
 

@@ -86,7 +86,7 @@ struct msg_table_facts {
     uint32_t table, frozen;
     char name[WIRE_NAME_MAX + 1];
     struct spec spec;
-    uint64_t steps, touched, memory_bytes;
+    uint64_t steps, touched, skipped, memory_bytes;
 };
 void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m);
 void msg_get_table_facts(struct rd *r, struct msg_table_facts *m);

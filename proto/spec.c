@@ -99,6 +99,10 @@ const char *spec_opt_name(uint32_t opt) {
     return opts[row_of(opt, SPEC_OPTS_END)].name;
 }
 
+static const char *nonfinite_name(uint32_t nonfinite) {
+    return nonfinite == SPEC_REFUSE ? "refuse" : nonfinite == SPEC_SKIP ? "skip" : "?";
+}
+
 static const char *reduce_name(uint32_t reduce) {
     return reduce == SPEC_SUM ? "sum" : reduce == SPEC_MEAN ? "mean" : "?";
 }
@@ -219,6 +223,8 @@ rh_status spec_check(const struct spec *s) {
     if (bad == RH_OK)
         bad = check_int("frozen", s->frozen, 0, 1);
     if (bad == RH_OK)
+        bad = check_int("nonfinite", s->nonfinite, SPEC_REFUSE, SPEC_SKIP);
+    if (bad == RH_OK)
         bad = check_lookup(s);
     return bad == RH_OK ? check_built(s) : bad;
 }
@@ -330,6 +336,9 @@ rh_status spec_same(const struct spec *have, const struct spec *want, const char
         return s;
     if (have->reduce != want->reduce)
         return differ_name(table, "reduce", reduce_name(have->reduce), reduce_name(want->reduce));
+    if (have->nonfinite != want->nonfinite)
+        return differ_name(table, "nonfinite", nonfinite_name(have->nonfinite),
+                           nonfinite_name(want->nonfinite));
     return same_lookup(have, want, table);
 }
 
@@ -351,6 +360,8 @@ void spec_put(struct buf *b, const struct spec *s) {
     buf_put_u32(b, s->reduce);
     buf_put_u32(b, s->frozen);
     buf_put_u32(b, s->scale_grad_by_freq);
+    buf_put_u32(b, s->nonfinite);
+    buf_put_u32(b, 0);
     buf_put_u64(b, s->padding_idx);
     buf_put_f64(b, s->max_norm);
     buf_put_f64(b, s->norm_type);
@@ -372,6 +383,9 @@ void spec_get(struct rd *r, struct spec *s) {
     s->reduce = rd_u32(r);
     s->frozen = rd_u32(r);
     s->scale_grad_by_freq = rd_u32(r);
+    s->nonfinite = rd_u32(r);
+    if (rd_u32(r) != 0)
+        r->bad = true;
     s->padding_idx = rd_u64(r);
     s->max_norm = rd_f64(r);
     s->norm_type = rd_f64(r);

@@ -37,7 +37,8 @@ enum spec_opt_flag {
     SPEC_MAXIMIZE = 16 /* likewise */
 };
 enum spec_reduce { SPEC_SUM = 0, SPEC_MEAN = 1 };
-enum { SPEC_BYTES = 160, SPEC_ROWS_BITS = 48, SPEC_INIT_ARGS = 4, SPEC_OPT_ARGS = 6 };
+enum spec_nonfinite { SPEC_REFUSE = 0, SPEC_SKIP = 1 };
+enum { SPEC_BYTES = 168, SPEC_ROWS_BITS = 48, SPEC_INIT_ARGS = 4, SPEC_OPT_ARGS = 6 };
 #define SPEC_NO_PADDING UINT64_MAX
 
 /* Where each optimizer's arguments stand in opt_arg. */
@@ -54,7 +55,7 @@ struct spec {
     double lr, opt_arg[SPEC_OPT_ARGS];
     uint32_t opt_flags; /* enum spec_opt_flag */
     uint32_t reduce, frozen;
-    uint32_t scale_grad_by_freq;
+    uint32_t scale_grad_by_freq, nonfinite;
     uint64_t padding_idx;       /* SPEC_NO_PADDING: none */
     double max_norm, norm_type; /* both 0: no limit */
 };

@@ -65,6 +65,7 @@ static void put_table(const struct shard *s, const struct table *t, uint64_t clo
         .spec = t->spec,
         .steps = s->steps[t->number - 1],
         .touched = t->store.n_touched,
+        .skipped = t->skipped,
         .memory_bytes = store_memory_bytes(&t->store),
     };
     memcpy(m.name, t->name, sizeof m.name);

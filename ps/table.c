@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/kern.h"
 
 enum {
     LINE_BYTES = 64,
@@ -127,6 +128,7 @@ rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const ui
     const size_t row_bytes = s->dim * sizeof(float);
     const size_t ahead_bytes = min_size(row_bytes, AHEAD_BYTES);
     const size_t ahead_slot_bytes = min_size(s->slot_dim * sizeof(float), 2 * AHEAD_BYTES);
+    const bool skips = t->spec.nonfinite == SPEC_SKIP;
     const bool aligned = (uintptr_t)grads % alignof(float) == 0; /* often not, off a socket */
     for (uint32_t i = 0; i < n; i++, grads += row_bytes) {
         if (i + AHEAD < n) {
@@ -135,16 +137,20 @@ rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const ui
             fetch(store_slot(s, ahead), ahead_slot_bytes);
             fetch(store_own(s, ahead), s->own_dim * sizeof(float));
         }
-        float *row = store_row(s, t->rows[i]);
-        if (!store_is_touched(s, t->rows[i])) {
-            init_row(&t->init, index_id(ids, i), row);
-            store_touch(s, t->rows[i]);
-        }
         const float *g = t->scratch;
         if (aligned)
             g = (const float *)grads;
         else
             memcpy(t->scratch, grads, row_bytes);
+        if (skips && !kern_all_finite(s->dim, g)) {
+            t->skipped++;
+            continue;
+        }
+        float *row = store_row(s, t->rows[i]);
+        if (!store_is_touched(s, t->rows[i])) {
+            init_row(&t->init, index_id(ids, i), row);
+            store_touch(s, t->rows[i]);
+        }
         t->opt->update(&step, s->dim, row, store_slot(s, t->rows[i]), store_own(s, t->rows[i]), g);
     }
     return RH_OK;

@@ -24,6 +24,7 @@ struct table {
     const struct opt_ops *opt;
     uint64_t frozen_until; /* pushes of clocks below it are dropped. 0: not frozen; UINT64_MAX: for
                               ever */
+    uint64_t skipped;      /* rows of updates that were not finite, with SPEC_SKIP */
     float *scratch;        /* (dim): one row at an aligned address */
     uint64_t *rows;        /* (rows_cap): the last table_locate's answer */
     uint32_t rows_cap;
@@ -43,7 +44,7 @@ void table_read(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out);
 /* Overwrites the located rows; optimizer state stays. */
 void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *in);
 
-/* One optimizer step of the located rows. steps is T, this step included. A row that nobody has
+/* One optimizer step of the located rows, but for those that the spec lets it skip. steps is T, this step included. A row that nobody has
  * touched starts from its initial value. RH_ENOMEM before anything has changed. */
 rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
                        double lr, uint64_t steps) MUST_CHECK;

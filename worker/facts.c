@@ -97,7 +97,8 @@ static struct facts_table *place(struct tables *all, const struct msg_table_fact
         list[k] = list[k - 1];
     all->n++;
     list[i] = (struct facts_table){.table = *m};
-    list[i].table.touched = list[i].table.memory_bytes = list[i].table.steps = 0;
+    list[i].table.touched = list[i].table.skipped = list[i].table.memory_bytes =
+        list[i].table.steps = 0;
     return &list[i];
 }
 
@@ -117,6 +118,7 @@ static bool take_tables(rh_op *op, const struct op_request *q, const struct head
             return false;
         t->shards++;
         t->table.touched += m.touched;
+        t->table.skipped += m.skipped;
         t->table.memory_bytes += m.memory_bytes;
         if (m.steps > t->table.steps)
             t->table.steps = m.steps;

@@ -20,7 +20,8 @@ void facts_fini_shard(struct facts_shard *f);
 
 /* One table, all shards taken together. */
 struct facts_table {
-    struct msg_table_facts table; /* touched and memory_bytes are sums, steps the largest */
+    struct msg_table_facts
+        table;       /* touched, skipped and memory_bytes are sums, steps the largest */
     uint32_t shards; /* how many know it; fewer than there are while it is being made */
 };
 

@@ -43,7 +43,8 @@ rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t
                        op->what, t->name);
     if (!size_mul(n, dim, &cells) || !size_mul(cells, sizeof *in, &bytes))
         return err_set(RH_EINVAL, "%s: %zu rows of %u floats do not fit memory", op->what, n, dim);
-    if (is_change(action) && !kern_all_finite(cells, in)) {
+    const bool may_skip = action == OP_PUSH && t->spec.nonfinite == SPEC_SKIP;
+    if (is_change(action) && !may_skip && !kern_all_finite(cells, in)) {
         size_t bad = 0;
         while (kern_all_finite(1, in + bad))
             bad++;

@@ -253,6 +253,14 @@ typedef enum rh_reduce {
     RH_REDUCE_MEAN = 1 /* bsp: ... and divided by the number of workers */
 } rh_reduce;
 
+/* What becomes of a push whose gradients hold NaN or infinity. */
+typedef enum rh_nonfinite {
+    RH_NONFINITE_REFUSE = 0, /* the call is RH_EINVAL */
+    /* The servers leave such a row alone in this step, and count it (rh_table_info.skipped). Looked
+     * at is what would be applied: the sum over equal ids, under bsp over all workers. */
+    RH_NONFINITE_SKIP = 1
+} rh_nonfinite;
+
 /* Begins with its size, so that it can grow. Edit what rh_table_spec_init has filled in. */
 typedef struct rh_table_spec {
     uint32_t size;
@@ -263,6 +271,7 @@ typedef struct rh_table_spec {
     rh_optimizer optimizer;  /* rh_sgd(0.01) */
     rh_reduce reduce;        /* RH_REDUCE_SUM */
     uint32_t frozen;         /* 1: the table starts frozen. 0 */
+    rh_nonfinite nonfinite;  /* RH_NONFINITE_REFUSE */
 } rh_table_spec;
 
 RH_API void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings,
@@ -324,7 +333,7 @@ RH_CHECKED rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *
 /*
  * grads: (n, dim), the gradient of the loss by row ids[i]; those of equal ids are added first, in
  * order. Returns when every shard has it (async: applied; bsp: kept until the clock closes). NaN
- * and infinity are RH_EINVAL. A call is one step of the optimizer for the table (async), also with
+ * and infinity are RH_EINVAL, unless rh_table_spec.nonfinite says else. A call is one step of the optimizer for the table (async), also with
  * n = 0. A push to a frozen table succeeds and is dropped.
  *
  * After RH_ETIMEDOUT the push is still owed: it will be applied once, and rh_tick waits for it.
@@ -415,6 +424,7 @@ struct rh_table_info {
     uint64_t frozen;       /* rows that a push does not change now */
     uint64_t trainable;    /* parameters (not rows) that a push may change now */
     uint64_t steps;        /* T: optimizer steps of the table */
+    uint64_t skipped;      /* rows of pushes that RH_NONFINITE_SKIP has left out, over all shards */
     uint64_t memory_bytes; /* of touched rows and their optimizer state, over all shards */
     uint32_t embedding_dim;
     char name[65];

@@ -25,6 +25,7 @@ static rh_status read_spec(const char *name, const rh_table_spec *in, struct spe
                          .lr = in->optimizer.lr,
                          .reduce = in->reduce,
                          .frozen = in->frozen,
+                         .nonfinite = in->nonfinite,
                          .padding_idx = SPEC_NO_PADDING};
     memcpy(out->init_arg, in->init.arg, sizeof out->init_arg);
     memcpy(out->opt_arg, in->optimizer.arg, sizeof out->opt_arg);
@@ -251,6 +252,7 @@ rh_status rh_table_info(rh_table *t, struct rh_table_info *out) {
                                   .frozen = f.table.frozen ? f.table.spec.rows : 0,
                                   .trainable = facts_trainable(&f),
                                   .steps = f.table.steps,
+                                  .skipped = f.table.skipped,
                                   .memory_bytes = f.table.memory_bytes,
                                   .embedding_dim = f.table.spec.dim};
     memcpy(out->name, t->name, sizeof out->name);

@@ -209,6 +209,34 @@ START_TEST(nan_and_infinity_are_refused_and_nothing_has_changed) {
 }
 END_TEST
 
+/* The sum of two finite gradients may overflow: what is looked at is what would be applied. */
+START_TEST(nan_and_infinity_are_skipped_and_counted_where_the_table_says_so) {
+    begin(_i);
+    rh_table_spec spec;
+    rh_table_spec_init(&spec, 100, 2);
+    spec.init = rh_zeros();
+    spec.optimizer = rh_sgd(1);
+    spec.nonfinite = RH_NONFINITE_SKIP;
+    rh_table *t;
+    ck_assert_ok(rh_table_open(c, "words", &spec, &t));
+    uint64_t ids[] = {10, 20, 30, 30};
+    float rows[] = {1, 2, 1, NAN, 3e38f, 1, 3e38f, 1};
+    ck_assert_ok(rh_push(t, ids, 4, rows));
+    ck_assert_ok(rh_tick(c));
+    ck_assert_ok(rh_pull(t, ids, 4, rows));
+    ck_assert(rows[0] == -1 && rows[1] == -2);
+    for (int i = 2; i < 8; i++)
+        ck_assert(rows[i] == 0);
+    struct rh_table_info info;
+    ck_assert_ok(rh_table_info(t, &info));
+    ck_assert_uint_eq(info.skipped, 2);
+    ck_assert_uint_eq(info.touched, 1);
+    float nan_row[2] = {NAN, 0};
+    ck_assert_refused(rh_write(t, ids, 1, nan_row), RH_EINVAL, "id 10");
+    end();
+}
+END_TEST
+
 START_TEST(a_table_opened_with_another_spec_names_the_field) {
     begin(_i);
     rh_table_spec spec;
@@ -644,6 +672,7 @@ int main(void) {
     OVER_ALL(tables_of_dim_1_and_dim_4096_move_more_than_all_credit);
     OVER_ALL(an_id_out_of_range_is_named_and_nothing_has_changed);
     OVER_ALL(nan_and_infinity_are_refused_and_nothing_has_changed);
+    OVER_ALL(nan_and_infinity_are_skipped_and_counted_where_the_table_says_so);
     OVER_ALL(a_table_opened_with_another_spec_names_the_field);
     OVER_ALL(specs_and_names_that_make_no_sense_are_refused_by_name);
     OVER_ALL(many_operations_fly_at_once_and_pulls_see_the_pushes_before_them);

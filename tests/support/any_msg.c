@@ -58,6 +58,7 @@ struct spec any_spec(struct rng *g) {
         .lr = fabs(any_real(g)),
         .reduce = rng_below(g, 2),
         .frozen = rng_below(g, 2),
+        .nonfinite = rng_below(g, 2),
         .padding_idx = SPEC_NO_PADDING,
     };
     any_init(g, &s);
@@ -166,6 +167,7 @@ struct msg_table_facts any_table_facts(struct rng *g) {
         .spec = any_spec(g),
         .steps = rng_u64(g),
         .touched = rng_u64(g),
+        .skipped = rng_u64(g),
         .memory_bytes = rng_u64(g),
     };
     any_name(g, m.name);

@@ -105,7 +105,8 @@ START_TEST(facts_come_back) {
     ROUND_TRIP(member_facts, SAME(rank); SAME(incarnation); SAME(clock); SAME(state);
                SAME(silent_ms);)
     ROUND_TRIP(table_facts, SAME(table); SAME(frozen); ck_assert_str_eq(in.name, out.name);
-               same_spec(&in.spec, &out.spec); SAME(steps); SAME(touched); SAME(memory_bytes);)
+               same_spec(&in.spec, &out.spec); SAME(steps); SAME(touched); SAME(skipped);
+               SAME(memory_bytes);)
 }
 END_TEST
 

@@ -185,6 +185,8 @@ END_TEST
 START_TEST(reduce_and_frozen_are_bounded) {
     REFUSED(sgd, reduce, 2, "reduce", "2");
     REFUSED(sgd, frozen, 2, "frozen", "2");
+    REFUSED(sgd, nonfinite, 2, "nonfinite", "2");
+    TAKEN(sgd, nonfinite, SPEC_SKIP);
     TAKEN(sgd, reduce, SPEC_MEAN);
     TAKEN(sgd, frozen, 1);
 }
@@ -224,6 +226,7 @@ START_TEST(a_mismatch_names_the_field_and_both_values) {
     DIFFERS(sgd, opt_flags, SPEC_NESTEROV, "SGD without nesterov");
     DIFFERS(sgd, opt_flags, 64, "opt_flags 0, not 64");
     DIFFERS(sgd, reduce, SPEC_MEAN, "reduce sum, not mean");
+    DIFFERS(sgd, nonfinite, SPEC_SKIP, "nonfinite refuse, not skip");
     DIFFERS(sgd, scale_grad_by_freq, 1, "scale_grad_by_freq 0, not 1");
     DIFFERS(sgd, padding_idx, 3, "no padding_idx, not 3");
     DIFFERS(sgd, max_norm, 2, "max_norm 0, not 2");
@@ -252,10 +255,11 @@ START_TEST(specs_that_were_not_checked_compare_without_harm) {
 }
 END_TEST
 
-START_TEST(a_spec_is_160_bytes_and_comes_back) {
-    ck_assert_uint_eq(SPEC_BYTES, 160);
+START_TEST(a_spec_is_168_bytes_and_comes_back) {
+    ck_assert_uint_eq(SPEC_BYTES, 168);
     struct spec full = adam;
     full.opt_flags = SPEC_STEPS_PER_ROW;
+    full.nonfinite = SPEC_SKIP;
     full.scale_grad_by_freq = 1;
     full.padding_idx = 5;
     full.max_norm = 1.5;
@@ -343,7 +347,7 @@ Suite *spec_suite(void) {
     tcase_add_test(tc, a_mismatch_names_the_field_and_both_values);
     tcase_add_test(tc, lr_and_frozen_may_differ);
     tcase_add_test(tc, specs_that_were_not_checked_compare_without_harm);
-    tcase_add_test(tc, a_spec_is_160_bytes_and_comes_back);
+    tcase_add_test(tc, a_spec_is_168_bytes_and_comes_back);
     tcase_add_test(tc, a_cut_spec_is_bad_at_every_length);
     tcase_add_test(tc, names_are_1_to_64_plain_characters);
     tcase_add_test(tc, numbers_have_names);

@@ -104,6 +104,25 @@ START_TEST(an_update_of_an_untouched_row_starts_from_its_initial_value) {
 }
 END_TEST
 
+START_TEST(rows_that_are_not_finite_are_skipped_and_counted_if_the_spec_says_so) {
+    struct spec s = spec_of(100, 2, SPEC_SPARSE_ADAM);
+    s.nonfinite = SPEC_SKIP;
+    ck_assert_int_eq(table_new("words", 1, &s, 0, 1, &t), RH_OK);
+    const uint64_t ids[3] = {5, 6, 7};
+    const float g[6] = {1, NAN, 1, 1, INFINITY, 1};
+    float before[6], after[6];
+    read_rows(t, ids, 3, before);
+    update_rows(t, ids, 3, g, 1);
+    ck_assert_uint_eq(t->skipped, 2);
+    ck_assert_uint_eq(t->store.n_touched, 1);
+    ck_assert(store_slot(&t->store, t->rows[0])[0] == 0);
+    read_rows(t, ids, 3, after);
+    ck_assert_mem_eq(before, after, 2 * sizeof(float));
+    ck_assert_mem_eq(before + 4, after + 4, 2 * sizeof(float));
+    ck_assert(before[2] != after[2] && before[3] != after[3]);
+}
+END_TEST
+
 START_TEST(a_write_leaves_the_optimizer_state) {
     open_table(100000, 1, SPEC_SPARSE_ADAM);
     const uint64_t id = 5;
@@ -270,6 +289,7 @@ Suite *table_suite(void) {
     tcase_add_test(tc, an_untouched_row_reads_as_its_initial_value_and_stays_untouched);
     tcase_add_test(tc, a_written_row_reads_back_its_bits);
     tcase_add_test(tc, an_update_of_an_untouched_row_starts_from_its_initial_value);
+    tcase_add_test(tc, rows_that_are_not_finite_are_skipped_and_counted_if_the_spec_says_so);
     tcase_add_test(tc, a_write_leaves_the_optimizer_state);
     tcase_add_test(tc, frames_may_stand_at_any_address);
     tcase_add_test(tc, every_dim_works);
