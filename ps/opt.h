@@ -53,7 +53,7 @@ const struct opt_ops *opt_find(const struct spec *s);
 double opt_power(double base, uint64_t n);
 
 /* Counts the updates of a row in one of its own words: how many there are with this one. It stops
- * at 2^32 - 1, where any beta's power is long 0. */
+ * at 2^32 - 1 rather than begin anew. */
 static inline uint32_t opt_count(float *own) {
     uint32_t n;
     memcpy(&n, own, sizeof n);

@@ -193,11 +193,11 @@ START_TEST(every_dim_works) {
 END_TEST
 
 /* 40 steps of random rows; every row of the table at the end, by id. */
-static void train(uint32_t shards, uint64_t num, float *all) {
+static void train(const struct spec *s, uint32_t shards, float *all) {
+    const uint64_t num = s->rows;
     struct table *parts[7];
-    struct spec s = spec_of(num, DIM, SPEC_SPARSE_ADAM);
     for (uint32_t k = 0; k < shards; k++)
-        ck_assert_int_eq(table_new("words", 1, &s, k, shards, &parts[k]), RH_OK);
+        ck_assert_int_eq(table_new("words", 1, s, k, shards, &parts[k]), RH_OK);
     struct rng g;
     rng_init(&g, 9, 1);
     for (uint64_t step = 1; step <= 40; step++) {
@@ -215,13 +215,25 @@ static void train(uint32_t shards, uint64_t num, float *all) {
 }
 
 START_TEST(the_number_of_shards_does_not_show_in_the_bits) {
-    enum { NUM = 20000 };
+    enum { NUM = 20000, KINDS = 4 };
     static float one[NUM * DIM], many[NUM * DIM];
-    train(1, NUM, one);
+    struct spec specs[KINDS] = {
+        spec_of(NUM, DIM, SPEC_SPARSE_ADAM),
+        spec_of(NUM, DIM, SPEC_SPARSE_ADAM),
+        spec_of(NUM, DIM, SPEC_SGD),
+        spec_of(NUM, DIM, SPEC_ROWWISE_ADAGRAD),
+    };
+    specs[1].opt_flags = SPEC_STEPS_PER_ROW;
+    specs[2].opt_arg[SGD_MOMENTUM] = 0.9;
+    specs[2].opt_arg[SGD_DAMPENING] = 0.5;
+    specs[3].opt_arg[ADAGRAD_EPS] = 1e-8;
     static const uint32_t worlds[] = {2, 3, 7};
-    for (int i = 0; i < 3; i++) {
-        train(worlds[i], NUM, many);
-        ck_assert_mem_eq(one, many, sizeof one);
+    for (int k = 0; k < KINDS; k++) {
+        train(&specs[k], 1, one);
+        for (int i = 0; i < 3; i++) {
+            train(&specs[k], worlds[i], many);
+            ck_assert_mem_eq(one, many, sizeof one);
+        }
     }
 }
 END_TEST
