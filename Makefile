@@ -62,8 +62,8 @@ RH_LDFLAGS := -pthread -Wl,--as-needed -Wl,-z,relro,-z,now
 SHARED_LDFLAGS := -shared -Wl,-z,defs
 
 # Loops over rows and floats: worth more than -O2.
-HOT := common/kern.c common/idset.c common/rng.c ps/fold.c ps/index_%.c ps/init.c ps/opt_%.c ps/store.c \
-       tests/bench/plain.c
+HOT := common/kern.c common/floattext.c common/idset.c common/numtype.c common/rng.c ps/fold.c ps/index_%.c ps/init.c \
+       ps/opt_%.c ps/store.c tests/bench/plain.c
 # -fno-math-errno: or sqrtf is a call that no vector can make.
 HOT_CFLAGS := -O3 -fno-math-errno
 
