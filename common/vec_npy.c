@@ -1,17 +1,14 @@
 /* vec_npy.c - numpy's .npy: magic, version, length of the header, a Python dict as text, then the
- * numbers. Read are versions 1 to 3 with little-endian float32 in C order and two dimensions; the
- * dict is parsed, never evaluated, and its keys may come in any order. */
+ * numbers. Read are versions 1 to 3 with floats of 2, 4 or 8 bytes of either byte order, two
+ * dimensions, C or Fortran order; the dict is parsed, never evaluated, and its keys may come in any
+ * order. */
 #include <inttypes.h>
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/err.h"
-#include "common/kern.h"
 #include "common/size.h"
 #include "common/vec_inner.h"
-
-/* Rows go to and from the file as they lie in memory. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a little-endian machine");
 
 static const char magic[] = "\x93NUMPY";
 enum { MAGIC_LEN = 6, HEAD_MAX = 10000, ALIGN = 64 }; /* numpy refuses longer headers too */
@@ -110,7 +107,8 @@ static rh_status take_value(struct cursor *c, const char *key, struct header *h)
     }
     skip_space(c);
     if (*c->p == '[')
-        return err_set(RH_EINVAL, "%s holds records; only plain float32 (<f4) is read", c->path);
+        return err_set(RH_EINVAL, "%s holds records; only plain floats (f2, f4, f8) are read",
+                       c->path);
     return take_string(c, h->descr, sizeof h->descr) ? RH_OK : expected(c, "a type such as '<f4'");
 }
 
@@ -146,122 +144,124 @@ static rh_status take_dict(struct cursor *c, struct header *h) {
     return *c->p == '\0' ? RH_OK : expected(c, "its end");
 }
 
+/* "<f4": the byte order, f, the bytes of a number. */
+static bool take_type(struct vec_reader *r, const char *descr) {
+    static const char *const types[] = {"f2", "f4", "f8"};
+    static const enum numtype numtypes[] = {NUMTYPE_F16, NUMTYPE_F32, NUMTYPE_F64};
+    if (*descr != '<' && *descr != '>')
+        return false;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(descr + 1, types[i]) != 0)
+            continue;
+        r->array.type = numtypes[i];
+        r->array.big = *descr == '>';
+        return true;
+    }
+    return false;
+}
+
 /* Whether what the header says is a table of vectors that can be read. */
-static rh_status judge(const struct vec_reader *r, const struct header *h) {
+static rh_status judge(struct vec_reader *r, const struct header *h) {
+    const char *path = r->in.path;
     if (strchr(h->descr, 'O') != NULL)
         return err_set(RH_EINVAL,
                        "%s holds pickled Python objects: such a file is a program, and is "
                        "not read",
-                       r->path);
-    if (strcmp(h->descr, "<f4") != 0)
+                       path);
+    if (!take_type(r, h->descr))
         return err_set(RH_EINVAL,
-                       "%s holds %s, only little-endian float32 (<f4) is read: save it "
+                       "%s holds %s; floats of 2, 4 and 8 bytes are read (f2, f4, f8): save it "
                        "with astype('<f4')",
-                       r->path, h->descr);
-    if (h->fortran_order)
-        return err_set(RH_EINVAL,
-                       "%s is in Fortran order, column by column: save it with "
-                       "numpy.ascontiguousarray()",
-                       r->path);
+                       path, h->descr);
     if (h->dims != 2)
         return err_set(RH_EINVAL,
                        "%s has shape %.*s; a table has two dimensions, (rows, numbers in "
                        "a row)",
-                       r->path, h->shape_len, h->shape_text);
+                       path, h->shape_len, h->shape_text);
     if (h->shape[1] == 0 || h->shape[1] > VEC_DIM_MAX)
-        return err_set(RH_EINVAL, "%s has shape %.*s; rows of 1 to %d numbers are read", r->path,
+        return err_set(RH_EINVAL, "%s has shape %.*s; rows of 1 to %d numbers are read", path,
                        h->shape_len, h->shape_text, VEC_DIM_MAX);
+    r->array.fortran = h->fortran_order;
+    r->rows = h->shape[0];
+    r->dim = (uint32_t)h->shape[1];
+    snprintf(r->note, sizeof r->note, ", %s, %s order", h->descr,
+             h->fortran_order ? "Fortran" : "C");
     return RH_OK;
 }
 
 /* ---- reading ---- */
 
-static bool npy_sniff(const uint8_t *head, size_t n) {
-    return n >= MAGIC_LEN && memcmp(head, magic, MAGIC_LEN) == 0;
+/* The next n bytes of the header. */
+static rh_status take_bytes(struct vec_reader *r, size_t n, char **out) {
+    rh_status s = infile_want(&r->in, n);
+    if (s == RH_OK && infile_left(&r->in) < n)
+        s = err_set(RH_ECORRUPT, "%s ends at byte %" PRIu64 ", within its header", r->in.path,
+                    r->in.size_bytes);
+    if (s != RH_OK)
+        return s;
+    *out = infile_here(&r->in);
+    r->in.from += n;
+    return RH_OK;
 }
 
-static rh_status read_exactly(struct vec_reader *r, void *p, size_t n) {
-    if (fread(p, 1, n, r->f) == n)
-        return RH_OK;
-    if (ferror(r->f))
-        return err_sys(RH_EIO, "cannot read %s", r->path);
-    return err_set(RH_ECORRUPT, "%s ends too early, after %" PRIu64 " of its rows", r->path,
-                   r->done);
-}
-
-/* The header's text, 0-terminated, and where in the file it lies. */
-static rh_status read_text(struct vec_reader *r, char text[HEAD_MAX + 1], size_t *offset) {
-    uint8_t head[MAGIC_LEN + 2] = {0};
-    size_t got = fread(head, 1, sizeof head, r->f);
-    if (!npy_sniff(head, got) && !ferror(r->f))
+/* The header's text, 0-terminated in a copy, and where in the file it lies. */
+static rh_status take_text(struct vec_reader *r, char text[HEAD_MAX + 1], size_t *offset) {
+    rh_status s = infile_want(&r->in, MAGIC_LEN);
+    if (s != RH_OK)
+        return s;
+    if (infile_left(&r->in) < MAGIC_LEN || memcmp(infile_here(&r->in), magic, MAGIC_LEN) != 0)
         return err_set(RH_ECORRUPT, "%s is no .npy file: it does not begin with \\x93NUMPY",
-                       r->path);
-    unsigned major = head[MAGIC_LEN], minor = head[MAGIC_LEN + 1];
-    if (got == sizeof head && (major < 1 || major > 3 || minor != 0))
-        return err_set(RH_EINVAL, "%s is of .npy version %u.%u; 1.0, 2.0 and 3.0 are read", r->path,
-                       major, minor);
+                       r->in.path);
+    char *head, *bytes;
+    s = take_bytes(r, MAGIC_LEN + 2, &head);
+    if (s != RH_OK)
+        return s;
+    unsigned major = (uint8_t)head[MAGIC_LEN], minor = (uint8_t)head[MAGIC_LEN + 1];
+    if (major < 1 || major > 3 || minor != 0)
+        return err_set(RH_EINVAL, "%s is of .npy version %u.%u; 1.0, 2.0 and 3.0 are read",
+                       r->in.path, major, minor);
     size_t width = major == 1 ? 2 : 4;
+    s = take_bytes(r, width, &bytes);
+    if (s != RH_OK)
+        return s;
     uint32_t len = 0;
-    rh_status st = read_exactly(r, &len, width);
-    if (st == RH_OK && len > HEAD_MAX)
-        st = err_set(RH_ECORRUPT, "%s byte %zu: the header has %" PRIu32 " bytes; the limit is %d",
-                     r->path, sizeof head, len, HEAD_MAX);
-    if (st == RH_OK)
-        st = read_exactly(r, text, len);
-    if (st != RH_OK)
-        return st;
-    *offset = sizeof head + width;
+    memcpy(&len, bytes, width);
+    if (len > HEAD_MAX)
+        return err_set(RH_ECORRUPT, "%s byte %d: the header has %" PRIu32 " bytes; the limit is %d",
+                       r->in.path, MAGIC_LEN + 2, len, HEAD_MAX);
+    s = take_bytes(r, len, &bytes);
+    if (s != RH_OK)
+        return s;
+    memcpy(text, bytes, len);
     text[len] = '\0';
+    *offset = MAGIC_LEN + 2 + width;
     if (strlen(text) != len)
-        st = err_set(RH_ECORRUPT, "%s byte %zu: the header holds a 0", r->path,
-                     *offset + strlen(text));
-    return st;
+        s = err_set(RH_ECORRUPT, "%s byte %zu: the header holds a 0", r->in.path,
+                    *offset + strlen(text));
+    return s;
 }
 
-static rh_status npy_begin(struct vec_reader *r) {
+static rh_status npy_begin(struct vec_reader *r, const struct vec_options *o) {
+    (void)o;
     char text[HEAD_MAX + 1];
-    struct cursor c = {.path = r->path, .text = text, .p = text};
+    struct cursor c = {.path = r->in.path, .text = text, .p = text};
     struct header h = {0};
-    rh_status st = read_text(r, text, &c.offset);
-    if (st == RH_OK)
-        st = take_dict(&c, &h);
-    if (st == RH_OK)
-        st = judge(r, &h);
-    if (st != RH_OK)
-        return st;
-    size_t data = c.offset + strlen(text), bytes, all;
-    if (!size_mul3(h.shape[0], h.shape[1], sizeof(float), &bytes) || !size_add(data, bytes, &all) ||
-        all != r->size_bytes)
+    rh_status s = take_text(r, text, &c.offset);
+    if (s == RH_OK)
+        s = take_dict(&c, &h);
+    if (s == RH_OK)
+        s = judge(r, &h);
+    if (s != RH_OK)
+        return s;
+    r->data = c.offset + strlen(text);
+    size_t bytes, all;
+    if (!size_mul3(r->rows, r->dim, numtype_bytes(r->array.type), &bytes) ||
+        !size_add(r->data, bytes, &all) || all != r->in.size_bytes)
         return err_set(RH_ECORRUPT,
-                       "%s has %" PRIu64 " bytes, which is not its header of %zu and a "
-                       "float32 array of shape %.*s",
-                       r->path, r->size_bytes, data, h.shape_len, h.shape_text);
-    r->rows = h.shape[0];
-    r->dim = (uint32_t)h.shape[1];
-    return RH_OK;
-}
-
-static rh_status npy_next(struct vec_reader *r, const char **word, float *row) {
-    rh_status st = read_exactly(r, row, r->dim * sizeof *row);
-    if (st != RH_OK)
-        return st;
-    if (!kern_all_finite(r->dim, row)) {
-        uint64_t bytes_left = (r->rows - r->done) * r->dim * sizeof *row;
-        uint32_t i = 0;
-        while (isfinite(row[i]))
-            i++;
-        return err_set(RH_ECORRUPT, "%s byte %" PRIu64 ": number %u of row %" PRIu64 " is %s",
-                       r->path, r->size_bytes - bytes_left + i * sizeof *row, i, r->done,
-                       isnan(row[i]) ? "NaN" : "infinite");
-    }
-    *word = "";
-    return RH_OK;
-}
-
-static rh_status npy_end(struct vec_reader *r) {
-    if (fgetc(r->f) == EOF)
-        return RH_OK;
-    return err_set(RH_ECORRUPT, "%s has grown while it was read", r->path);
+                       "%s has %" PRIu64 " bytes, which is not its header of %" PRIu64
+                       " and an array of %s of shape %.*s",
+                       r->in.path, r->in.size_bytes, r->data, h.descr, h.shape_len, h.shape_text);
+    return vec_array_begin(r);
 }
 
 /* ---- writing ---- */
@@ -282,17 +282,16 @@ static rh_status npy_put_header(struct vec_writer *w) {
     return outfile_write(&w->out, head, all);
 }
 
-static rh_status npy_put(struct vec_writer *w, const char *word, const float *row) {
-    (void)word;
-    return outfile_write(&w->out, row, w->dim * sizeof *row);
-}
-
 const struct vec_ops vec_npy = {
     .format = VEC_NPY,
-    .sniff = npy_sniff,
+    .name = "npy",
+    .ending = ".npy",
+    .has_words = false,
     .begin = npy_begin,
-    .next = npy_next,
-    .end = npy_end,
+    .next = vec_array_next,
+    .row = vec_array_row,
+    .next_rows = vec_array_next_rows,
+    .end = vec_array_end,
     .put_header = npy_put_header,
-    .put = npy_put,
+    .put = vec_array_put,
 };

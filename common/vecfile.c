@@ -2,86 +2,71 @@
 #include "common/vecfile.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/err.h"
 #include "common/vec_inner.h"
 
-enum { FORMATS = 2 };
-static const struct vec_ops *const formats[FORMATS] = {&vec_npy, &vec_w2v};
+static const struct vec_ops *const formats[] = {&vec_npy,     &vec_safetensors, &vec_w2v,
+                                                &vec_w2v_bin, &vec_glove,       &vec_fasttext};
+enum { FORMATS = sizeof formats / sizeof *formats };
+
+static rh_status find_format(const char *path, enum vec_format format, const struct vec_ops **out) {
+    for (size_t i = 0; i < FORMATS; i++) {
+        if (formats[i]->format == format) {
+            *out = formats[i];
+            return RH_OK;
+        }
+    }
+    return err_set(RH_EINVAL, "%s: there is no format of number %d", path, (int)format);
+}
 
 /* ---- reading ---- */
 
-/* O_NONBLOCK: opening a pipe that nobody writes to would wait for ever. */
-static rh_status open_file(struct vec_reader *r, const char *path) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return err_sys(errno == ENOENT ? RH_ENOTFOUND : RH_EIO, "cannot open %s", path);
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        err_sys(RH_EIO, "cannot look at %s", path);
-        close(fd);
-        return RH_EIO;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        close(fd);
-        return err_set(RH_EINVAL, "%s is no regular file: vectors cannot be read from it", path);
-    }
-    r->size_bytes = (uint64_t)st.st_size;
-    r->f = fdopen(fd, "r");
-    if (r->f == NULL) {
-        err_sys(RH_ENOMEM, "cannot open %s", path);
-        close(fd);
-        return RH_ENOMEM;
-    }
-    return RH_OK;
+static rh_status choose(struct vec_reader *r, enum vec_format asked) {
+    const struct vec_ops *unused;
+    rh_status s = asked == VEC_AUTO ? RH_OK : find_format(r->in.path, asked, &unused);
+    enum vec_format format = VEC_AUTO;
+    if (s == RH_OK)
+        s = vec_sniff(&r->in, asked, &format);
+    return s == RH_OK ? find_format(r->in.path, format, &r->ops) : s;
 }
 
-static rh_status choose(struct vec_reader *r, enum vec_format format) {
-    uint8_t head[8];
-    size_t n = fread(head, 1, sizeof head, r->f);
-    if (ferror(r->f) || fseek(r->f, 0, SEEK_SET) != 0)
-        return err_sys(RH_EIO, "cannot read %s", r->path);
-    for (size_t i = 0; i < FORMATS && r->ops == NULL; i++)
-        if (format == VEC_AUTO ? formats[i]->sniff(head, n) : formats[i]->format == format)
-            r->ops = formats[i];
-    if (r->ops != NULL)
+static rh_status begin(struct vec_reader *r, const char *path, const struct vec_options *o) {
+    rh_status s = infile_open(&r->in, path);
+    if (s == RH_OK)
+        s = choose(r, o->format);
+    if (s == RH_OK)
+        s = r->ops->begin(r, o);
+    if (s != RH_OK)
+        return s;
+    if (o->dim != 0 && o->dim != r->dim)
+        return err_set(RH_EMISMATCH, "%s has rows of %" PRIu32 " numbers, not of %" PRIu32, path,
+                       r->dim, o->dim);
+    if (asprintf(&r->about, "%s: %s, %" PRIu64 " x %" PRIu32 "%s", path, r->ops->name, r->rows,
+                 r->dim, r->note) >= 0)
         return RH_OK;
-    if (format != VEC_AUTO)
-        return err_set(RH_EINVAL, "%s: there is no format of number %d", r->path, (int)format);
-    return err_set(
-        RH_ECORRUPT,
-        "%s is neither an .npy file nor word2vec text, whose first line has two numbers: "
-        "how many rows there are, and how many numbers a row has",
-        r->path);
+    r->about = NULL;
+    return err_set(RH_ENOMEM, "no memory to read %s", path);
 }
 
-rh_status vec_open(const char *path, enum vec_format format, struct vec_reader **out) {
+rh_status vec_open_with(const char *path, const struct vec_options *o, struct vec_reader **out) {
     struct vec_reader *r = calloc(1, sizeof *r);
     if (r == NULL)
         return err_set(RH_ENOMEM, "no memory to read %s", path);
-    r->path = strdup(path);
-    r->c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    rh_status st = RH_OK;
-    if (r->path == NULL || r->c_locale == (locale_t)0)
-        st = err_set(RH_ENOMEM, "no memory to read %s", path);
-    if (st == RH_OK)
-        st = open_file(r, path);
-    if (st == RH_OK)
-        st = choose(r, format);
-    if (st == RH_OK)
-        st = r->ops->begin(r);
-    if (st != RH_OK)
+    rh_status s = begin(r, path, o);
+    if (s != RH_OK)
         vec_close(&r);
     else
         *out = r;
-    return st;
+    return s;
+}
+
+rh_status vec_open(const char *path, enum vec_format format, struct vec_reader **out) {
+    return vec_open_with(path, &(struct vec_options){.format = format}, out);
 }
 
 enum vec_format vec_format_of(const struct vec_reader *r) {
@@ -96,19 +81,60 @@ uint32_t vec_dim(const struct vec_reader *r) {
     return r->dim;
 }
 
+bool vec_has_words(const struct vec_reader *r) {
+    return r->ops->has_words;
+}
+
+const char *vec_about(const struct vec_reader *r) {
+    return r->about;
+}
+
 rh_status vec_next(struct vec_reader *r, const char **word, float *row) {
     if (r->done == r->rows) {
-        rh_status st = r->ops->end(r);
-        return st != RH_OK ? st : err_set(RH_ENOTFOUND, "%s has no more rows", r->path);
+        rh_status s = r->ops->end(r);
+        return s != RH_OK ? s : err_set(RH_ENOTFOUND, "%s has no more rows", r->in.path);
     }
     const char *found;
-    rh_status st = r->ops->next(r, &found, row);
-    if (st != RH_OK)
-        return st;
+    rh_status s = r->ops->next(r, &found);
+    if (s != RH_OK)
+        return s;
     r->done++;
     if (word != NULL)
         *word = found;
+    return row != NULL ? r->ops->row(r, row) : RH_OK;
+}
+
+rh_status vec_row(struct vec_reader *r, float *row) {
+    assert(r->done > 0);
+    return r->ops->row(r, row);
+}
+
+rh_status vec_next_rows(struct vec_reader *r, uint64_t n_max, float *rows, uint64_t *n) {
+    uint64_t done = 0, left = r->rows - r->done;
+    if (n_max > left)
+        n_max = left;
+    if (left == 0) {
+        rh_status s = r->ops->end(r);
+        if (s != RH_OK)
+            return s;
+    }
+    while (done < n_max) {
+        uint64_t k = 1;
+        float *to = rows + done * r->dim;
+        rh_status s = r->ops->next_rows != NULL ? r->ops->next_rows(r, n_max - done, to, &k)
+                                                : vec_next(r, NULL, to);
+        if (s != RH_OK)
+            return s;
+        done += k;
+    }
+    *n = done;
     return RH_OK;
+}
+
+void vec_rewind(struct vec_reader *r) {
+    infile_seek(&r->in, r->data);
+    r->done = 0;
+    r->text.line = r->text.first_line;
 }
 
 void vec_close(struct vec_reader **r) {
@@ -116,32 +142,34 @@ void vec_close(struct vec_reader **r) {
     *r = NULL;
     if (old == NULL)
         return;
-    if (old->f != NULL)
-        fclose(old->f);
-    if (old->c_locale != (locale_t)0)
-        freelocale(old->c_locale);
-    free(old->path);
-    free(old->text);
+    infile_close(&old->in);
+    free(old->array.block);
+    free(old->array.tile);
+    free(old->array.raw);
+    free(old->about);
     free(old);
 }
 
 /* ---- writing ---- */
 
-static const struct vec_ops *format_for(const char *path, enum vec_format format) {
+static enum vec_format format_of_ending(const char *path) {
     size_t len = strlen(path);
-    if (format == VEC_AUTO)
-        format = len >= 4 && strcmp(path + len - 4, ".npy") == 0 ? VEC_NPY : VEC_W2V;
-    for (size_t i = 0; i < FORMATS; i++)
-        if (formats[i]->format == format)
-            return formats[i];
-    return NULL;
+    for (size_t i = 0; i < FORMATS; i++) {
+        const char *ending = formats[i]->ending;
+        if (ending != NULL && len >= strlen(ending) &&
+            strcmp(path + len - strlen(ending), ending) == 0)
+            return formats[i]->format;
+    }
+    return VEC_W2V;
 }
 
-rh_status vec_create(const char *path, enum vec_format format, uint64_t rows, uint32_t dim,
-                     struct vec_writer **out) {
-    const struct vec_ops *ops = format_for(path, format);
-    if (ops == NULL)
-        return err_set(RH_EINVAL, "%s: there is no format of number %d", path, (int)format);
+rh_status vec_create_with(const char *path, const struct vec_options *o, uint64_t rows,
+                          uint32_t dim, struct vec_writer **out) {
+    const struct vec_ops *ops = NULL;
+    rh_status s =
+        find_format(path, o->format == VEC_AUTO ? format_of_ending(path) : o->format, &ops);
+    if (s != RH_OK)
+        return s;
     if (dim == 0 || dim > VEC_DIM_MAX)
         return err_set(RH_EINVAL, "%s: vectors have 1 to %d numbers, not %u", path, VEC_DIM_MAX,
                        dim);
@@ -149,36 +177,43 @@ rh_status vec_create(const char *path, enum vec_format format, uint64_t rows, ui
     if (w == NULL)
         return err_set(RH_ENOMEM, "no memory to write %s", path);
     *w = (struct vec_writer){.ops = ops, .rows = rows, .dim = dim};
+    w->tensor = o->tensor != NULL ? o->tensor : "weight";
     w->c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    rh_status st = w->c_locale == (locale_t)0 ? err_set(RH_ENOMEM, "no memory to write %s", path)
-                                              : outfile_create(&w->out, path);
-    if (st == RH_OK)
-        st = ops->put_header(w);
-    if (st != RH_OK)
+    s = w->c_locale == (locale_t)0 ? err_set(RH_ENOMEM, "no memory to write %s", path)
+                                   : outfile_create(&w->out, path);
+    if (s == RH_OK)
+        s = ops->put_header(w);
+    w->tensor = NULL;
+    if (s != RH_OK)
         vec_abandon(&w);
     else
         *out = w;
-    return st;
+    return s;
+}
+
+rh_status vec_create(const char *path, enum vec_format format, uint64_t rows, uint32_t dim,
+                     struct vec_writer **out) {
+    return vec_create_with(path, &(struct vec_options){.format = format}, rows, dim, out);
 }
 
 rh_status vec_put(struct vec_writer *w, const char *word, const float *row) {
     assert(w->done < w->rows);
-    rh_status st = w->ops->put(w, word, row);
-    if (st == RH_OK)
+    rh_status s = w->ops->put(w, word, row);
+    if (s == RH_OK)
         w->done++;
-    return st;
+    return s;
 }
 
 rh_status vec_commit(struct vec_writer **w) {
     struct vec_writer *old = *w;
-    rh_status st = RH_OK;
+    rh_status s = RH_OK;
     if (old->done != old->rows && old->out.failed == 0)
-        st = err_set(RH_EINVAL, "%s: %" PRIu64 " of its %" PRIu64 " rows were put", old->out.path,
-                     old->done, old->rows);
+        s = err_set(RH_EINVAL, "%s: %" PRIu64 " of its %" PRIu64 " rows were put", old->out.path,
+                    old->done, old->rows);
     else
-        st = outfile_commit(&old->out);
+        s = outfile_commit(&old->out);
     vec_abandon(w);
-    return st;
+    return s;
 }
 
 void vec_abandon(struct vec_writer **w) {

@@ -9,8 +9,11 @@
     X(err)             \
     X(buf)             \
     X(hash)            \
+    X(utf8)            \
     X(rng)             \
     X(kern)            \
+    X(floattext)       \
+    X(numtype)         \
     X(idset)           \
     X(block)           \
     X(log)             \
@@ -18,7 +21,11 @@
     X(outfile)         \
     X(vecfile)         \
     X(vec_npy)         \
+    X(vec_safetensors) \
     X(vec_w2v)         \
+    X(vec_w2v_bin)     \
+    X(vec_glove)       \
+    X(vocab)           \
     X(index)           \
     X(store)           \
     X(init)            \

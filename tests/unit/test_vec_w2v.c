@@ -66,14 +66,34 @@ START_TEST(files_of_every_writer_are_read) {
 }
 END_TEST
 
-START_TEST(words_are_any_bytes_but_a_space) {
-    static const char text[] =
-        "4 2\n\xC2\xA0\xE2\x80\x83 1 2\n\xFF\xFE 3 4\n12.5 5 6\nna\xEF 7 8\n";
+START_TEST(words_are_utf8_without_a_space) {
+    static const char text[] = "3 2\n\xC2\xA0\xE2\x80\x83 1 2\n12.5 3 4\n\xF0\x9F\x90\x95 5 6\n";
     ck_assert_int_eq(open_bytes(text, sizeof text - 1), RH_OK);
     expect_row("\xC2\xA0\xE2\x80\x83", 1, 2); /* spaces in Unicode alone */
-    expect_row("\xFF\xFE", 3, 4);             /* no UTF-8 */
-    expect_row("12.5", 5, 6);
-    expect_row("na\xEF", 7, 8); /* cut inside a character, as word2vec does */
+    expect_row("12.5", 3, 4);
+    expect_row("\xF0\x9F\x90\x95", 5, 6);
+    static const char *const bad[] = {"\xFF\xFE", "na\xEF", "\xC0\x80", "\xED\xA0\x80", "a\x80"};
+    for (int i = 0; i < 5; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "2 2\nking 1 2\n%s 3 4\n", bad[i]);
+        ck_assert_int_eq(read_text(line), RH_ECORRUPT);
+        ck_assert_str_eq(err_text(), "x.vec line 3: the word is no UTF-8 text");
+    }
+}
+END_TEST
+
+/* word2vec keeps 98 bytes of a word, though the last character then lacks its end. */
+START_TEST(a_word_that_word2vec_cut_inside_a_character_is_read) {
+    char text[200] = "1 2\n", want[100];
+    memset(want, 'x', 97);
+    want[97] = '\xC3';
+    want[98] = '\0';
+    strcat(strcat(text, want), " 1 2\n");
+    ck_assert_int_eq(open_bytes(text, strlen(text)), RH_OK);
+    expect_row(want, 1, 2);
+    ck_assert_int_eq(vec_next(r, &word, row), RH_ENOTFOUND);
+    memmove(text + 4, text + 5, strlen(text + 4)); /* 97 bytes: word2vec would not have cut it */
+    ck_assert_int_eq(read_text(text), RH_ECORRUPT);
 }
 END_TEST
 
@@ -96,7 +116,7 @@ START_TEST(a_first_line_that_is_not_two_counts_is_refused) {
         ck_assert_int_eq(read_text(lines[i]), RH_ECORRUPT);
         ck_assert_str_eq(err_text(),
                          "x.vec line 1 is not two numbers, how many rows there are and how many "
-                         "numbers a row has; files without such a line (GloVe) are not read");
+                         "numbers a row has; files without such a line are GloVe's");
     }
     ck_assert_int_eq(read_text("1 0\na\n"), RH_EINVAL);
     ck_assert_int_eq(read_text("1 65537\na 1\n"), RH_EINVAL);
@@ -124,9 +144,9 @@ END_TEST
 
 START_TEST(more_rows_than_promised_are_refused) {
     ck_assert_int_eq(read_text("2 2\na 1 1\nb 2 2\nc 3 3\n"), RH_ECORRUPT);
-    ck_assert_str_eq(err_text(), "x.vec line 4: the file goes on after the 2 rows of line 1");
+    ck_assert_str_eq(err_text(), "x.vec line 4: the file goes on after its 2 rows");
     ck_assert_int_eq(read_text("0 2\n\n\nc"), RH_ECORRUPT);
-    ck_assert_str_eq(err_text(), "x.vec line 4: the file goes on after the 0 rows of line 1");
+    ck_assert_str_eq(err_text(), "x.vec line 4: the file goes on after its 0 rows");
 }
 END_TEST
 
@@ -134,7 +154,7 @@ START_TEST(rows_of_another_width_are_refused_by_line) {
     ck_assert_int_eq(read_text("2 2\na 1 1\nb 2\n\n\n"), RH_ECORRUPT);
     ck_assert_str_eq(err_text(), "x.vec line 3 has 1 numbers; line 1 says 2");
     ck_assert_int_eq(read_text("2 2\na 1 1 1\nb 2 2\n"), RH_ECORRUPT);
-    ck_assert_str_eq(err_text(), "x.vec line 2 has more than the 2 numbers of line 1");
+    ck_assert_str_eq(err_text(), "x.vec line 2 has more numbers than 2, which line 1 says");
     ck_assert_int_eq(read_text("2 2\na\nb 2 2    \n"), RH_ECORRUPT);
     ck_assert_str_eq(err_text(), "x.vec line 2 has 0 numbers; line 1 says 2");
     ck_assert_int_eq(read_text("1 2\nNew York 1 2\n"), RH_ECORRUPT);
@@ -143,8 +163,9 @@ START_TEST(rows_of_another_width_are_refused_by_line) {
 END_TEST
 
 START_TEST(what_is_no_finite_number_is_refused_by_line) {
-    static const char *const no_number[] = {"x",   "1x",  "1,5",  "--1", "1\t2",
-                                            "\t1", "\v1", "1\r2", "e5"};
+    static const char *const no_number[] = {"x",   "1x",  "1,5",  "--1",   "1\t2",
+                                            "\t1", "\v1", "1\r2", "e5",    "0x1p3",
+                                            ".",   "+",   "1e",   "1.2.3", "nanx"};
     char text[64];
     for (size_t i = 0; i < sizeof no_number / sizeof *no_number; i++) {
         snprintf(text, sizeof text, "1 2\na 1 %s    \n", no_number[i]);
@@ -196,8 +217,9 @@ END_TEST
 START_TEST(the_binary_form_is_told_apart) {
     static const char text[] = "2 2\na \0\0\x80\x3F\0\0\0\x40\nb \0\0\x80\x3F\0\0\0\x40\n";
     ck_assert_int_eq(read_bytes(text, sizeof text - 1), RH_ECORRUPT);
-    ck_assert_str_eq(err_text(), "x.vec line 2 holds a 0 byte, so it is no text; word2vec's binary "
-                                 "form is not read");
+    ck_assert_str_eq(err_text(), "x.vec line 2 holds a 0 byte, so it is no text");
+    ck_assert_int_eq(vec_open("x.vec", VEC_AUTO, &r), RH_OK);
+    ck_assert_int_eq(vec_format_of(r), VEC_W2V_BIN);
 }
 END_TEST
 
@@ -293,7 +315,8 @@ Suite *vec_w2v_suite(void) {
     TCase *t = tcase_create("w2v");
     tcase_add_checked_fixture(t, scratch_enter, teardown);
     tcase_add_test(t, files_of_every_writer_are_read);
-    tcase_add_test(t, words_are_any_bytes_but_a_space);
+    tcase_add_test(t, words_are_utf8_without_a_space);
+    tcase_add_test(t, a_word_that_word2vec_cut_inside_a_character_is_read);
     tcase_add_test(t, a_first_line_that_is_not_two_counts_is_refused);
     tcase_add_test(t, counts_that_the_file_cannot_hold_are_refused_before_memory_is_asked_for);
     tcase_add_test(t, fewer_rows_than_promised_are_refused);

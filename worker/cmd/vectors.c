@@ -64,8 +64,9 @@ rh_status vectors_load(struct vectors *v, const char *path) {
     if (s != RH_OK)
         return s;
     v->dim = vec_dim(r);
-    if (vec_format_of(r) == VEC_NPY)
-        s = err_set(RH_EINVAL, "%s: an .npy file has no words; word2vec text is needed", path);
+    if (!vec_has_words(r))
+        s = err_set(RH_EINVAL, "%s has no words; a file of word2vec, GloVe or fastText is needed",
+                    path);
     if (s == RH_OK)
         s = reserve(v, path, vec_rows(r));
     if (s == RH_OK)

@@ -16,8 +16,8 @@ struct vectors {
     struct idset index; /* by hash64 of the word */
 };
 
-/* Reads word2vec text. Of a word that comes twice the first counts. RH_EINVAL for a file without
- * words (.npy), and what vec_open and vec_next say. */
+/* Reads any file with words that vecfile.h reads. Of a word that comes twice the first counts.
+ * RH_EINVAL for a file without words (.npy), and what vec_open and vec_next say. */
 rh_status vectors_load(struct vectors *v, const char *path) MUST_CHECK;
 void vectors_fini(struct vectors *v);
 
