@@ -437,39 +437,67 @@ RH_CHECKED rh_status rh_table_info(rh_table *t, struct rh_table_info *out);
 /* ---- 9. files ------------------------------------------------------------------------------- */
 
 typedef enum rh_format {
-    RH_FORMAT_AUTO = 0, /* reading: by content. Writing: by the name, .npy, else word2vec text */
-    RH_FORMAT_NPY = 1,  /* (n, dim) float32, C order, little-endian */
-    RH_FORMAT_W2V = 2   /* word2vec text: "n dim", then a word and dim numbers a line */
+    /* reading: by content, never by the name. Writing: by the name: .npy, .safetensors, .bin
+     * (word2vec binary), else word2vec text */
+    RH_FORMAT_AUTO = 0,
+    RH_FORMAT_NPY =
+        1, /* numpy's (n, dim): floats of 2, 4 or 8 bytes in any order; written <f4, C */
+    RH_FORMAT_W2V = 2,         /* word2vec text: "n dim", then a word and dim numbers a line */
+    RH_FORMAT_SAFETENSORS = 3, /* F16, BF16, F32 or F64; written F32 */
+    RH_FORMAT_W2V_BIN = 4,     /* word2vec binary: "n dim", then a word and dim float32 a row */
+    RH_FORMAT_GLOVE = 5,       /* GloVe text: as word2vec text, without the first line */
+    RH_FORMAT_FASTTEXT = 6     /* fastText .vec: word2vec text with a space at the end of a line */
 } rh_format;
 
+/* Zeros after size are the defaults. */
 typedef struct rh_load_options {
-    uint32_t size;    /* sizeof the struct */
-    rh_format format; /* RH_FORMAT_AUTO */
+    uint32_t size;     /* sizeof the struct */
+    rh_format format;  /* RH_FORMAT_AUTO */
+    const char *vocab; /* a file that says which row a word is, see rh_load. NULL: row i is row i */
+    const char *tensor; /* safetensors: which. NULL: the only one of floats with two dimensions */
 } rh_load_options;
 
 typedef struct rh_load_report {
     uint64_t matched; /* rows written */
-    uint64_t missed;  /* rows of the table that the file has no line for */
+    uint64_t missed;  /* rows of the table (with a vocabulary: its words) that the file has no line
+                         for: they stay as they are */
     rh_format format; /* what the file was */
+    uint64_t duplicated; /* with a vocabulary: rows whose word had come before; the first counts */
+    uint64_t unused;     /* with a vocabulary: rows whose word it does not have */
+    char about[256];     /* in words: "x.txt: GloVe text, 400000 x 300, no header" */
+    /* The first few of each, "the, of, and, ...": words, or rows in figures where there are none. */
+    char first_matched[128];
+    char first_missed[128];
+    char first_duplicated[128];
 } rh_load_report;
 
 /*
  * Writes the file's row i over row i of the table, read and streamed by this client. The file is
  * checked whole first: a bad one changes nothing. Its dim must be the table's, and it may not have
- * more rows. o NULL: the defaults; report may be NULL.
- * RH_ENOTFOUND, RH_ECORRUPT (with the line or the byte), RH_EMISMATCH.
+ * more rows.
+ *
+ * With a vocabulary, a file of words (not npy or safetensors) fills the rows of the words that the
+ * vocabulary has, in whatever order it has them, and may have as many others as it likes. The
+ * vocabulary has a word a line, whose row is the line's number from 0, or word<TAB>row a line.
+ *
+ * o NULL: the defaults; report may be NULL. RH_ENOTFOUND, RH_ECORRUPT (with the line or the byte),
+ * RH_EMISMATCH; RH_EINVAL for a kind of file that is not read, with what to do about it.
  */
 RH_CHECKED rh_status rh_load(rh_table *t, const char *path, const rh_load_options *o,
                              rh_load_report *report);
 
+/* Zeros after size are the defaults. */
 typedef struct rh_export_options {
     uint32_t size;       /* sizeof the struct */
     rh_format format;    /* RH_FORMAT_AUTO */
     uint64_t n;          /* how many rows; 0 with ids NULL: the whole table */
     const uint64_t *ids; /* (n) which rows, or NULL for 0 .. n - 1 */
 
-    /* (n) names for word2vec text, or NULL for the ids in figures; npy has none. */
+    /* (n) names for formats with words. NULL: those of the vocabulary, which must have every id;
+     * without one, the ids in figures. */
     const char *const *words;
+    const char *vocab;  /* a file as for rh_load, or NULL */
+    const char *tensor; /* safetensors: its name. NULL: the table's */
 } rh_export_options;
 
 /* Saves rows to a file that appears whole or not at all. o NULL: the whole table. RH_EIO names the
