@@ -120,39 +120,59 @@ rh_status vec_array_next(struct vec_reader *r, const char **word) {
 }
 
 rh_status vec_array_row(struct vec_reader *r, float *row) {
-    bool finite;
-    if (r->array.fortran) {
+    if (r->array.fortran)
         memcpy(row, block_row(r, r->done - 1), r->dim * sizeof *row);
-        finite = kern_all_finite(r->dim, row);
-    } else {
-        finite = numtype_to_float(r->array.type, r->array.big, r->dim, r->numbers, row);
-    }
-    return finite ? RH_OK : not_finite(r, r->done - 1, 1, row);
+    else
+        numtype_to_float(r->array.type, r->array.big, r->dim, r->numbers, row);
+    return kern_all_finite(r->dim, row) ? RH_OK : not_finite(r, r->done - 1, 1, row);
+}
+
+/* Rows of floats as memory has them go where they are wanted at once: what the file's cache gives is
+ * copied once, by the kernel, and looked through while it is near. */
+static rh_status read_straight(struct vec_reader *r, uint64_t n_max, float *rows, uint64_t *n) {
+    size_t row_bytes = r->dim * sizeof *rows, got = 0;
+    uint64_t k = INFILE_BLOCK_BYTES / row_bytes + 1, at = infile_offset(&r->in);
+    k = k < n_max ? k : n_max;
+    rh_status s = infile_at(&r->in, at, rows, k * row_bytes, &got);
+    if (s == RH_OK && got < k * row_bytes)
+        s = too_short(r);
+    infile_seek(&r->in, at + got);
+    *n = k;
+    return s;
+}
+
+static rh_status convert_rows(struct vec_reader *r, uint64_t n_max, float *rows, uint64_t *n) {
+    size_t row_bytes = r->dim * numtype_bytes(r->array.type);
+    rh_status s = want_row(r, row_bytes);
+    if (s != RH_OK)
+        return s;
+    uint64_t ready = infile_left(&r->in) / row_bytes, k = n_max < ready ? n_max : ready;
+    numtype_to_float(r->array.type, r->array.big, k * r->dim, infile_here(&r->in), rows);
+    r->in.from += k * row_bytes;
+    *n = k;
+    return RH_OK;
+}
+
+static rh_status copy_block_rows(struct vec_reader *r, uint64_t n_max, float *rows, uint64_t *n) {
+    rh_status s = in_block(r, r->done) ? RH_OK : gather(r);
+    if (s != RH_OK)
+        return s;
+    uint64_t ready = r->array.block_first + r->array.block_rows - r->done;
+    uint64_t k = n_max < ready ? n_max : ready;
+    memcpy(rows, block_row(r, r->done), k * r->dim * sizeof *rows);
+    *n = k;
+    return RH_OK;
 }
 
 rh_status vec_array_next_rows(struct vec_reader *r, uint64_t n_max, float *rows, uint64_t *n) {
-    uint64_t k;
-    bool finite;
-    if (r->array.fortran) {
-        rh_status s = in_block(r, r->done) ? RH_OK : gather(r);
-        if (s != RH_OK)
-            return s;
-        uint64_t ready = r->array.block_first + r->array.block_rows - r->done;
-        k = n_max < ready ? n_max : ready;
-        memcpy(rows, block_row(r, r->done), k * r->dim * sizeof *rows);
-        finite = kern_all_finite(k * r->dim, rows);
-    } else {
-        size_t row_bytes = r->dim * numtype_bytes(r->array.type);
-        rh_status s = want_row(r, row_bytes);
-        if (s != RH_OK)
-            return s;
-        uint64_t ready = infile_left(&r->in) / row_bytes;
-        k = n_max < ready ? n_max : ready;
-        finite =
-            numtype_to_float(r->array.type, r->array.big, k * r->dim, infile_here(&r->in), rows);
-        r->in.from += k * row_bytes;
-    }
-    if (!finite)
+    uint64_t k = 0;
+    bool as_they_are = r->array.type == NUMTYPE_F32 && !r->array.big;
+    rh_status s = r->array.fortran ? copy_block_rows(r, n_max, rows, &k)
+                  : as_they_are    ? read_straight(r, n_max, rows, &k)
+                                   : convert_rows(r, n_max, rows, &k);
+    if (s != RH_OK)
+        return s;
+    if (!kern_all_finite(k * r->dim, rows))
         return not_finite(r, r->done, k, rows);
     r->done += k;
     *n = k;

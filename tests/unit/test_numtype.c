@@ -29,10 +29,10 @@ START_TEST(every_half_and_every_bfloat_becomes_its_float) {
         in[i] = (uint16_t)i;
         turned[i] = (uint16_t)(i << 8 | i >> 8);
     }
-    ck_assert(!numtype_to_float(NUMTYPE_F16, false, ALL, in, out));
+    numtype_to_float(NUMTYPE_F16, false, ALL, in, out);
     for (uint32_t i = 0; i < ALL; i++)
         ck_assert_msg(same(out[i], half_naive((uint16_t)i)), "%04x: %a", i, (double)out[i]);
-    ck_assert(!numtype_to_float(NUMTYPE_F16, true, ALL, turned, out));
+    numtype_to_float(NUMTYPE_F16, true, ALL, turned, out);
     for (uint32_t i = 0; i < ALL; i++)
         ck_assert(same(out[i], half_naive((uint16_t)i)));
     for (int big = 0; big < 2; big++) {
@@ -63,27 +63,27 @@ START_TEST(bytes_of_every_type_and_order_are_read_at_any_address) {
             char bytes[20];
             float out[2];
             memcpy(bytes + shift, cases[i].bytes, 2 * numtype_bytes(cases[i].type));
-            ck_assert(numtype_to_float(cases[i].type, cases[i].big, 2, bytes + shift, out));
+            numtype_to_float(cases[i].type, cases[i].big, 2, bytes + shift, out);
             ck_assert(out[0] == 1.5f && out[1] == -0.25f);
         }
     }
 }
 END_TEST
 
-START_TEST(what_is_not_finite_is_told_wherever_it_lies) {
+START_TEST(doubles_become_the_nearest_float_wherever_they_lie) {
     enum { N = 5000 };
     static double in[N];
     static float out[N];
     for (size_t i = 0; i < N; i += 499) {
-        ck_assert(numtype_to_float(NUMTYPE_F64, false, N, in, out));
-        in[i] = 1e300; /* infinite as a float */
-        ck_assert(!numtype_to_float(NUMTYPE_F64, false, N, in, out));
+        in[i] = 1e300;
+        numtype_to_float(NUMTYPE_F64, false, N, in, out);
         ck_assert(isinf(out[i]));
         in[i] = 0x1.FFFFFEFFFFFFFp127; /* rounds to the largest float */
-        ck_assert(numtype_to_float(NUMTYPE_F64, false, N, in, out));
+        numtype_to_float(NUMTYPE_F64, false, N, in, out);
+        ck_assert(out[i] == 0x1.FFFFFEp127f);
         in[i] = 0;
     }
-    ck_assert(numtype_to_float(NUMTYPE_F64, false, 0, in, out));
+    numtype_to_float(NUMTYPE_F64, false, 0, in, out);
 }
 END_TEST
 
@@ -92,7 +92,7 @@ Suite *numtype_suite(void) {
     TCase *t = tcase_create("numtype");
     tcase_add_test(t, every_half_and_every_bfloat_becomes_its_float);
     tcase_add_test(t, bytes_of_every_type_and_order_are_read_at_any_address);
-    tcase_add_test(t, what_is_not_finite_is_told_wherever_it_lies);
+    tcase_add_test(t, doubles_become_the_nearest_float_wherever_they_lie);
     suite_add_tcase(s, t);
     return s;
 }
