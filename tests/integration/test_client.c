@@ -6,6 +6,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -582,10 +583,12 @@ static void round_trip(const char *name, rh_format format) {
     unlink(path);
 }
 
-START_TEST(a_table_is_saved_and_loaded_as_word2vec_text_and_as_npy) {
+START_TEST(a_table_is_saved_and_loaded_in_every_format) {
     begin(_i);
     round_trip("vectors.vec", RH_FORMAT_W2V);
     round_trip("vectors.npy", RH_FORMAT_NPY);
+    round_trip("vectors.safetensors", RH_FORMAT_SAFETENSORS);
+    round_trip("vectors.bin", RH_FORMAT_W2V_BIN);
     end();
 }
 END_TEST
@@ -641,6 +644,93 @@ START_TEST(a_file_that_is_bad_at_its_end_changes_nothing) {
 }
 END_TEST
 
+/* Rows by word: others than the table's, twice, out of order; and the words that are not there. */
+START_TEST(a_vocabulary_says_which_row_a_word_is) {
+    begin(_i);
+    char vectors[512], vocab[512], saved[512];
+    path_of(vectors, sizeof vectors, "glove.txt");
+    path_of(vocab, sizeof vocab, "vocab.txt");
+    path_of(saved, sizeof saved, "saved.txt");
+    rh_table *t = job_table(c, "t", 10, 2);
+    uint64_t ids[] = {7, 2, 9, 3};
+    float before[8], after[8];
+    ck_assert_ok(rh_pull(t, ids, 4, before));
+    write_text(vocab, "the\t7\n. . .\t2\ncat\t9\ndog\t3\n");
+    write_text(vectors, "of 9 9\n. . . 1 2\nthe 3 4\n. . . 5 6\nto 9 9\n");
+    rh_load_options o = {.size = sizeof o, .vocab = vocab};
+    rh_load_report report;
+    ck_assert_ok(rh_load(t, vectors, &o, &report));
+    ck_assert_uint_eq(report.matched, 2);
+    ck_assert_uint_eq(report.missed, 2);
+    ck_assert_uint_eq(report.duplicated, 1);
+    ck_assert_uint_eq(report.unused, 2);
+    ck_assert_str_eq(report.first_matched, ". . ., the");
+    ck_assert_str_eq(report.first_missed, "cat, dog");
+    ck_assert_str_eq(report.first_duplicated, ". . .");
+    ck_assert_ptr_nonnull(strstr(report.about, "glove.txt: GloVe text, 5 x 2, no header"));
+    ck_assert_ok(rh_read(t, ids, 4, after));
+    const float want[] = {3, 4, 1, 2};
+    ck_assert_mem_eq(after, want, sizeof want);
+    ck_assert_mem_eq(after + 4, before + 4, sizeof want);
+
+    rh_export_options e = {
+        .size = sizeof e, .format = RH_FORMAT_GLOVE, .n = 2, .ids = ids, .vocab = vocab};
+    ck_assert_ok(rh_export(t, saved, &e));
+    ck_assert_ok(rh_load(t, saved, &o, &report));
+    ck_assert_str_eq(report.first_matched, "the, . . .");
+    ids[1] = 5;
+    ck_assert_refused(rh_export(t, saved, &e), RH_EINVAL, "no word for row 5");
+    unlink(vectors);
+    unlink(vocab);
+    unlink(saved);
+    end();
+}
+END_TEST
+
+START_TEST(a_bad_vocabulary_or_a_bad_row_that_nobody_wants_changes_nothing) {
+    begin(_i);
+    char vectors[512], vocab[512], npy[512];
+    path_of(vectors, sizeof vectors, "glove.txt");
+    path_of(vocab, sizeof vocab, "vocab.txt");
+    path_of(npy, sizeof npy, "x.npy");
+    rh_table *t = job_table(c, "t", 3, 2);
+    rh_load_options o = {.size = sizeof o, .vocab = vocab};
+    write_text(vocab, "a\nb\nc\nd\n");
+    write_text(vectors, "a 1 2\nb 3 4\n");
+    ck_assert_refused(rh_load(t, vectors, &o, NULL), RH_ERANGE, "line 4: row 3; table t has 3");
+    write_text(vocab, "a\na\n");
+    ck_assert_refused(rh_load(t, vectors, &o, NULL), RH_ECORRUPT, "line 2");
+    write_text(vocab, "a\nb\n");
+    write_text(vectors, "a 1 2\nb 3 4\nother 5 nan\n");
+    ck_assert_refused(rh_load(t, vectors, &o, NULL), RH_ECORRUPT, "line 3: number 2 is NaN");
+    assert_untouched(t);
+    ck_assert_ok(rh_export(t, npy, NULL));
+    ck_assert_refused(rh_load(t, npy, &o, NULL), RH_EINVAL, "has no words");
+    assert_untouched(t);
+    unlink(vectors);
+    unlink(vocab);
+    unlink(npy);
+    end();
+}
+END_TEST
+
+/* A program that was built before the options grew. */
+START_TEST(options_of_an_older_program_are_taken) {
+    begin(_i);
+    char path[512];
+    path_of(path, sizeof path, "x.vec");
+    rh_table *t = job_table(c, "t", 3, 2);
+    rh_export_options e = {.size = offsetof(rh_export_options, vocab), .vocab = "nowhere"};
+    rh_load_options o = {.size = offsetof(rh_load_options, vocab), .vocab = "nowhere"};
+    ck_assert_ok(rh_export(t, path, &e));
+    ck_assert_ok(rh_load(t, path, &o, NULL));
+    o.size = sizeof o + 8;
+    ck_assert_refused(rh_load(t, path, &o, NULL), RH_EINVAL, "rh_load_options.size");
+    unlink(path);
+    end();
+}
+END_TEST
+
 static void *fresh_thread(void *arg) {
     ck_assert_str_eq(rh_errmsg(), "");
     return arg;
@@ -685,9 +775,12 @@ int main(void) {
     OVER_ALL(many_threads_share_one_client);
     OVER_ALL(a_forked_child_is_refused_and_may_connect_itself);
     OVER_ALL(closing_frees_what_is_still_in_flight);
-    OVER_ALL(a_table_is_saved_and_loaded_as_word2vec_text_and_as_npy);
+    OVER_ALL(a_table_is_saved_and_loaded_in_every_format);
     OVER_ALL(chosen_rows_are_saved_under_their_words);
     OVER_ALL(a_file_that_is_bad_at_its_end_changes_nothing);
+    OVER_ALL(a_vocabulary_says_which_row_a_word_is);
+    OVER_ALL(a_bad_vocabulary_or_a_bad_row_that_nobody_wants_changes_nothing);
+    OVER_ALL(options_of_an_older_program_are_taken);
 #undef OVER_ALL
     tcase_add_test(t, errors_have_texts_by_thread_and_the_library_a_version);
     suite_add_tcase(s, t);
