@@ -16,6 +16,7 @@ libopenmpi-dev    build,test,demo,lint  Open MPI: how the processes of a job fin
 openmpi-bin       test,demo             mpirun: starts the processes of a job
 check             test,lint             the unit test framework
 python3           test                  helpers of the tests
+python3-numpy     test                  writes and reads the files of vectors that the tests exchange with it
 wordnet-base      demo                  WordNet: the English text that the demo learns from
 clang             lint                  the second compiler; fuzzing
 libclang-rt-dev   lint                  its sanitizers and libFuzzer
