@@ -218,6 +218,7 @@ START_TEST(the_binary_form_is_told_apart) {
     static const char text[] = "2 2\na \0\0\x80\x3F\0\0\0\x40\nb \0\0\x80\x3F\0\0\0\x40\n";
     ck_assert_int_eq(read_bytes(text, sizeof text - 1), RH_ECORRUPT);
     ck_assert_str_eq(err_text(), "x.vec line 2 holds a 0 byte, so it is no text");
+    vec_close(&r);
     ck_assert_int_eq(vec_open("x.vec", VEC_AUTO, &r), RH_OK);
     ck_assert_int_eq(vec_format_of(r), VEC_W2V_BIN);
 }
