@@ -10,7 +10,7 @@ pkg-config        build,test,demo,lint  finds the libraries below
 libzmq3-dev       build,test,demo,lint  ZeroMQ: carries frames between processes and hosts
 liblz4-dev        build,test,demo,lint  LZ4: packs blocks of rows in files
 libxxhash-dev     build,test,demo,lint  XXH3: checksums of frames and files
-libjansson-dev    build,test,demo,lint  JSON: what the commands print with --json
+libjansson-dev    build,test,demo,lint  JSON: what the commands print with --json, and headers of safetensors
 libinih-dev       build,test,demo,lint  INI: settings files
 libopenmpi-dev    build,test,demo,lint  Open MPI: how the processes of a job find each other
 openmpi-bin       test,demo             mpirun: starts the processes of a job
