@@ -248,7 +248,7 @@ static void begin(struct scene *s, uint64_t seed, bool bsp, const struct lossy_c
     ok(s, connect_over(&cfg, s->net, &r, &time, &s->c));
     s->c->part_bytes = 128; /* so that small calls have many parts */
     for (int i = 0; i < TABLES; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "t%d", i);
         rh_table_spec spec;
         rh_table_spec_init(&spec, ROWS, dims[i]);

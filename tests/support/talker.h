@@ -33,8 +33,8 @@ void talker_init(struct talker *t, struct shard *s, struct memory_net *n, uint32
 int talker_hello(struct talker *t, uint32_t mode, uint32_t world);
 
 /* Sends a frame whose body is made already; what comes back can be taken from the net. */
-void talker_send(struct talker *t, uint8_t kind, uint16_t flags, struct opnum num, struct opnum prev,
-                 uint16_t sections, const struct buf *body);
+void talker_send(struct talker *t, uint8_t kind, uint16_t flags, struct opnum num,
+                 struct opnum prev, uint16_t sections, const struct buf *body);
 
 /* The next op of the chain: gives it a number and sends it. Returns the kind of the first answer, 0 if there is none. */
 int talker_open(struct talker *t, const char *name, const struct spec *spec);
