@@ -67,7 +67,7 @@ static struct verdict ask_ticks(const struct shard *s, uint64_t clock, uint32_t 
  * if there is one. */
 static size_t visit(const struct shard *s, const struct waiting *op, const struct table *t,
                     struct fold *into) {
-    if (op->head.kind != WIRE_PUSH || table_is_frozen(t, op->head.num.clock))
+    if (op->head.kind != WIRE_PUSH)
         return 0;
     size_t rows = 0;
     struct rd r;
@@ -133,7 +133,7 @@ static rh_status apply_writes(struct shard *s, uint64_t clock) {
 static rh_status close_one(struct shard *s, uint64_t clock) {
     rh_status st = apply_writes(s, clock);
     for (uint32_t i = 0; st == RH_OK && i < s->n_tables; i++) {
-        if (s->tables[i] == NULL)
+        if (s->tables[i] == NULL || table_is_frozen(s->tables[i], clock))
             continue;
         struct verdict v = ask_ticks(s, clock, s->tables[i]->number);
         if (!v.pushed)

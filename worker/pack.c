@@ -214,7 +214,9 @@ static void fill(rh_op *op, struct op_request *q) {
         struct msg_section s = {.table = it->table->number, .count = at->count};
         if (kind == WIRE_PUSH) {
             s.lr = it->table->lr;
-            s.pushes = it->table->pushes;
+            /* A table that was frozen from the first has no pushes that count yet, and 0 is no
+             * number of a push. The first that counts will be number 1 as well, so T is right. */
+            s.pushes = it->table->pushes == 0 ? 1 : it->table->pushes;
         }
         uint8_t *ids, *rows;
         msg_put_section(&b, kind, &s, it->table->spec.dim, &ids, &rows);
@@ -274,9 +276,11 @@ rh_status pack_finish(rh_op *op) {
     rh_status s = lay_out(op);
     if (s != RH_OK)
         return s;
+    /* Under bsp the shards know at a clock's close what was frozen in it, and all know the same. */
+    bool bsp = op->c->mode == RH_MODE_BSP;
     for (uint32_t i = 0; i < op->n_items; i++) {
         struct op_item *it = &op->items[i];
-        it->counted = it->action == OP_PUSH && op->clock >= atomic_load(&it->table->thaws);
+        it->counted = it->action == OP_PUSH && (bsp || op->clock >= atomic_load(&it->table->thaws));
         if (it->counted)
             atomic_fetch_add(&it->table->pushes, 1);
     }

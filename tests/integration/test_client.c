@@ -420,6 +420,32 @@ START_TEST(pushes_to_a_frozen_table_are_dropped_until_it_thaws) {
 }
 END_TEST
 
+START_TEST(a_table_that_starts_frozen_takes_pushes_and_counts_its_first_step_when_it_thaws) {
+    begin(_i);
+    rh_table_spec spec;
+    rh_table *t;
+    rh_table_spec_init(&spec, 100, 2);
+    spec.init = rh_zeros();
+    spec.optimizer = rh_sgd(1);
+    spec.frozen = 1;
+    ck_assert_ok(rh_table_open(c, "t", &spec, &t));
+    uint64_t id = 3;
+    float one[2] = {1, 1}, row[2];
+    struct rh_table_info info;
+    for (int k = 0; k < 3; k++)
+        ck_assert_ok(rh_push(t, &id, 1, one));
+    ck_assert_ok(rh_pull(t, &id, 1, row));
+    assert_row(row, 2, 0);
+    ck_assert_ok(rh_unfreeze(t, 0, 100));
+    ck_assert_ok(rh_push(t, &id, 1, one));
+    ck_assert_ok(rh_pull(t, &id, 1, row));
+    assert_row(row, 2, -1);
+    ck_assert_ok(rh_table_info(t, &info));
+    ck_assert_uint_eq(info.steps, 1);
+    end();
+}
+END_TEST
+
 START_TEST(a_new_learning_rate_holds_for_the_next_push) {
     begin(_i);
     rh_table *t = job_table(c, "t", 100, 2);
@@ -770,6 +796,7 @@ int main(void) {
     OVER_ALL(a_batch_moves_several_tables_and_its_pushes_go_before_its_pulls);
     OVER_ALL(ticks_count_clocks_and_a_barrier_of_one_is_passed);
     OVER_ALL(pushes_to_a_frozen_table_are_dropped_until_it_thaws);
+    OVER_ALL(a_table_that_starts_frozen_takes_pushes_and_counts_its_first_step_when_it_thaws);
     OVER_ALL(a_new_learning_rate_holds_for_the_next_push);
     OVER_ALL(table_info_adds_up_all_shards);
     OVER_ALL(many_threads_share_one_client);

@@ -157,6 +157,40 @@ START_TEST(a_bsp_worker_that_leaves_is_not_waited_for) {
 }
 END_TEST
 
+START_TEST(a_bsp_worker_trains_a_table_that_another_has_unfrozen) {
+    begin(_i, 2, 2, RH_MODE_BSP);
+    rh_client *a = job_connect(&job, 0), *b = job_connect(&job, 1);
+    rh_table_spec spec;
+    rh_table *t, *u;
+    uint64_t id = 1;
+    float one[2] = {1, 1}, row[2];
+    struct rh_table_info info;
+    rh_table_spec_init(&spec, 100, 2);
+    spec.init = rh_zeros();
+    spec.optimizer = rh_sgd(1);
+    spec.frozen = 1;
+    ck_assert_ok(rh_table_open(a, "t", &spec, &t));
+    ck_assert_ok(rh_table_open(b, "t", &spec, &u));
+    ck_assert_ok(rh_push(u, &id, 1, one)); /* frozen: no step */
+    ck_assert_ok(rh_tick(a));
+    ck_assert_ok(rh_unfreeze(t, 0, 100));
+    ck_assert_ok(rh_push(u, &id, 1, one)); /* b has not heard of it */
+    ck_assert_ok(rh_tick(b));
+    ck_assert_ok(rh_tick(a));
+    ck_assert_ok(rh_push(u, &id, 1, one));
+    ck_assert_ok(rh_tick(b));
+    ck_assert_ok(rh_tick(a));
+    ck_assert_ok(rh_tick(b));
+    ck_assert_ok(rh_pull(u, &id, 1, row));
+    ck_assert_float_eq(row[0], -1);
+    ck_assert_ok(rh_table_info(u, &info));
+    ck_assert_uint_eq(info.steps, 1);
+    rh_close(a);
+    rh_close(b);
+    job_stop(&job);
+}
+END_TEST
+
 /* ---- the same bits ---- */
 
 enum { BITS_ROWS = 997, BITS_DIM = 12, BITS_N = 300, BITS_CLOCKS = 8 };
@@ -318,6 +352,7 @@ int main(void) {
     OVER_SOCKETS(bsp_workers_see_exactly_the_earlier_clocks);
     OVER_SOCKETS(a_bsp_pull_names_the_worker_that_it_waits_for);
     OVER_SOCKETS(a_bsp_worker_that_leaves_is_not_waited_for);
+    OVER_SOCKETS(a_bsp_worker_trains_a_table_that_another_has_unfrozen);
     OVER_SOCKETS(a_barrier_names_who_is_missing_and_keeps_the_place);
     OVER_SOCKETS(a_taken_rank_another_mode_and_another_world_are_emismatch);
     OVER_SOCKETS(a_rank_comes_back_after_its_goodbye);
