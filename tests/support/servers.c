@@ -74,6 +74,12 @@ void servers_start(struct servers *s, const char *scheme, uint32_t shards) {
 
 void servers_signal(struct servers *s, uint32_t i, int sig) {
     ck_assert_int_eq(kill(s->pids[i], sig), 0);
+    if (sig == SIGSTOP) {
+        /* kill returns before the threads have stopped: one of them may still answer a push. */
+        int status;
+        ck_assert_int_eq(waitpid(s->pids[i], &status, WUNTRACED), s->pids[i]);
+        ck_assert(WIFSTOPPED(status));
+    }
     if (sig != SIGKILL)
         return;
     ck_assert_int_eq(waitpid(s->pids[i], NULL, 0), s->pids[i]);

@@ -25,7 +25,7 @@ void servers_start(struct servers *s, const char *scheme, uint32_t shards);
 void servers_add(struct servers *s, const char *scheme, const char *address, uint32_t shard,
                  uint32_t shards, const char *extra);
 
-/* Sends a signal to one; SIGKILL is waited for. */
+/* Sends a signal to one. Of SIGKILL and SIGSTOP the effect is waited for. */
 void servers_signal(struct servers *s, uint32_t i, int sig);
 
 /* Ends all that are left. */
