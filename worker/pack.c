@@ -235,19 +235,31 @@ static void fill(rh_op *op, struct op_request *q) {
 
 /* ---- answers ---- */
 
+/* How many unique ids from u on stand once each in the caller's array, one behind the other. */
+static uint32_t run_from(const struct plan *p, uint32_t u, uint32_t end) {
+    uint32_t pos = p->first[u], n = 0;
+    while (u + n < end && p->first[u + n] == pos + n && p->next[pos + n] == 0)
+        n++;
+    return n;
+}
+
 static void scatter(const struct op_item *it, const struct op_piece *at, const uint8_t *rows) {
     const struct plan *p = &it->plan;
     size_t dim = it->table->spec.dim, row = dim * sizeof *it->out;
-    if (is_run(p, at)) {
-        memcpy(it->out + p->first[at->at] * dim, rows, at->count * row);
-        return;
-    }
-    for (uint32_t u = at->at; u < at->at + at->count; u++, rows += row) {
-        uint32_t pos = p->first[u];
+    for (uint32_t u = at->at, end = at->at + at->count; u < end;) {
+        uint32_t pos = p->first[u], n = run_from(p, u, end);
+        if (n > 0) {
+            memcpy(it->out + pos * dim, rows, n * row);
+            u += n;
+            rows += n * row;
+            continue;
+        }
         do {
             memcpy(it->out + pos * dim, rows, row);
             pos = p->next[pos];
         } while (pos != 0);
+        u++;
+        rows += row;
     }
 }
 
