@@ -161,7 +161,8 @@ static rh_status run(void *self, const struct job *j) {
     const uint32_t parts = (BENCH_BATCH + rows_max - 1) / rows_max;
     const uint32_t all = j->batches * parts;
     for (uint32_t sent = 0, done = 0; done < all; done++) {
-        for (; sent < all && sent - done < j->depth * parts; sent++) {
+        /* A batch begins when the one depth before it is whole: so does a caller who waits. */
+        for (; sent < all && sent / parts < done / parts + j->depth; sent++) {
             rh_status s = send_part(b, j->push, sent % parts * rows_max, rows_max);
             if (s != RH_OK)
                 return s;

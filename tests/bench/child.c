@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,8 +14,23 @@
 
 #include "common/err.h"
 
+/* Onto the cores that our parent was kept off (taskset), if there are any. */
+static void move_apart(void) {
+    cpu_set_t its, ours;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (sched_getaffinity(0, sizeof its, &its) != 0)
+        return;
+    CPU_ZERO(&ours);
+    for (int i = 0; i < online && i < CPU_SETSIZE; i++)
+        if (!CPU_ISSET(i, &its))
+            CPU_SET(i, &ours);
+    if (CPU_COUNT(&ours) > 0)
+        sched_setaffinity(0, sizeof ours, &ours);
+}
+
 _Noreturn static void become(const char *const *argv, int report) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    move_apart();
     if (report != CHILD_REPORT_FD)
         dup2(report, CHILD_REPORT_FD);
     else

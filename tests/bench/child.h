@@ -14,8 +14,9 @@ struct child {
 };
 
 /* Starts argv[0] (NULL-terminated, with "--report-fd" and "3" among them), and waits for the line
- * with its address. It dies with this process. Start children before tables are filled: a fork
- * makes the next write to each page of them a fault. */
+ * with its address. It dies with this process, and runs on the cores that taskset keeps this
+ * process off, if there are any. Start children before tables are filled: a fork makes the next
+ * write to each page of them a fault. */
 rh_status child_start(const char *const *argv, struct child *out) MUST_CHECK;
 
 /* Where a child of this name can listen: any port of this host, or a socket file in dir. */
