@@ -118,12 +118,21 @@ test_it_runs_as_nobody_too() {
     nobody_is_left
 }
 
+test_a_path_may_have_a_blank() {
+    mkdir -p "$dir/a b"
+    cp -R "$bin" "$bin/../lib" "$dir/a b"
+    "$dir/a b/bin/rowhouse" run -s 2 -w 2 -- "$dir/a b/bin/rowhouse" status >"$dir/out" 2>"$dir/err"
+    status=$? out=$(<"$dir/out") err=$(<"$dir/err")
+    expect 0
+    nobody_is_left
+}
+
 # ---- what is not run ----
 
 test_a_dry_run_prints_a_line_for_a_shell() {
     run -s 2 -w 3 --dry-run --credit 1000000 -- ./train 'a b' "it's"
     expect 0
-    [[ $out == *" mpirun "*"-np 5 $bin/rowhouse-server --supervise 2 --credit 1000000 -- ./train 'a b' 'it'\\''s'" ]] ||
+    [[ $out == *" mpirun "*" -np 5 "*"rowhouse-server --supervise 2 --credit 1000000 -- ./train 'a b' 'it'\\''s'" ]] ||
         fail 'the line'
     [[ $out != *RH_JOB* ]] || fail 'the token shows'
     # As it is printed it runs, and failures are said without us.

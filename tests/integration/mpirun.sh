@@ -9,6 +9,10 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=no
 export OMPI_MCA_btl_vader_single_copy_mechanism=none
 if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 
+# mpirun cuts the name of a program at a blank.
+ln -s "$bin" "$root/bin"
+bin=$root/bin
+
 yes 'the dog and the cat saw the small bird in the old tree by the river' | head -n 500 >"$root/text"
 train() { echo "$bin/rowhouse-word2vec -input $root/text -output $dir/v -dim 8 -minCount 1 -epoch $1"; }
 

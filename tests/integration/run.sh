@@ -30,11 +30,12 @@ if [ -n "$RH_SAN" ]; then
     # Sanitizers do not go well with Check's forks. A report anywhere in a test fails it: the log files tell, where
     # an exit status might be swallowed by a test that expects its servers to die.
     export CK_FORK=no
-    common=print_stacktrace=1:halt_on_error=1:log_path=$PWD/$logs/report
+    # In quotes, because options end at a blank.
+    common="print_stacktrace=1:halt_on_error=1:log_path='$PWD/$logs/report'"
     export UBSAN_OPTIONS=$common
     export ASAN_OPTIONS=$common:detect_stack_use_after_return=1
-    export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
-    export TSAN_OPTIONS=$common:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
+    export LSAN_OPTIONS="suppressions='$PWD/tests/lsan.supp'":print_suppressions=0
+    export TSAN_OPTIONS="$common:second_deadlock_stack=1:suppressions='$PWD/tests/tsan.supp'"
     # ThreadSanitizer cannot map its shadow where addresses are too random.
     [ "$RH_SAN" = thread ] && setarch -R true 2>/dev/null && run_with=(setarch -R)
 fi

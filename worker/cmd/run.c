@@ -211,6 +211,18 @@ static void add_exports(struct words *line) {
             }
 }
 
+/* mpirun cuts the name of a program at a blank, but not the folder where it looks for one. */
+static void add_server(struct words *line, const char *server) {
+    if (strpbrk(server, " \t") == NULL) {
+        add(line, server);
+        return;
+    }
+    const char *name = strrchr(server, '/') + 1;
+    add(line, "--path");
+    add_part(line, server, (size_t)(name - 1 - server));
+    add(line, name);
+}
+
 static void make_line(struct words *line, const struct settings *set, const char *server,
                       const struct parts *p) {
     add(line, "mpirun");
@@ -223,7 +235,7 @@ static void make_line(struct words *line, const struct settings *set, const char
     add_number(line, set->servers);
     add(line, "-np");
     add_number(line, set->servers + set->workers);
-    add(line, server);
+    add_server(line, server);
     add(line, "--supervise");
     add_number(line, set->servers);
     for (char **flag = p->theirs; *flag != NULL; flag++)
