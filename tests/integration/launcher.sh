@@ -203,11 +203,11 @@ test_a_worker_is_killed() {
 }
 
 test_a_server_is_killed() {
-    death '[^ ]*rowhouse-server --child' 'server [01] \(process [0-9]+\) was killed by signal 9'
+    death '(/.*/)?rowhouse-server --child' 'server [01] \(process [0-9]+\) was killed by signal 9'
 }
 
 test_a_supervisor_is_killed() {
-    death '[^ ]*rowhouse-server --supervise' "one of mpirun's processes was killed by signal 9"
+    death '(/.*/)?rowhouse-server --supervise' "one of mpirun's processes was killed by signal 9"
 }
 
 test_mpirun_is_killed() {
