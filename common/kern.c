@@ -2,6 +2,7 @@
  * whatever width it has; the twins behind them say the same in the plainest way. */
 #include "common/kern.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -39,6 +40,73 @@ void kern_scale(size_t n, float a, float *restrict y) {
         y[i] *= a;
 }
 
+/* ---- norms ---- */
+
+static double fold_lanes(double lane[KERN_LANES]) {
+    for (size_t half = KERN_LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+KERN_CLONES
+static double sum_of_sizes(size_t n, const float *x) {
+    double lane[KERN_LANES] = {0};
+    size_t whole = n - n % KERN_LANES;
+    for (size_t i = 0; i < whole; i += KERN_LANES)
+        for (size_t l = 0; l < KERN_LANES; l++)
+            lane[l] += fabs((double)x[i + l]);
+    for (size_t i = whole; i < n; i++)
+        lane[i - whole] += fabs((double)x[i]);
+    return fold_lanes(lane);
+}
+
+KERN_CLONES
+static double sum_of_squares(size_t n, const float *x) {
+    double lane[KERN_LANES] = {0};
+    size_t whole = n - n % KERN_LANES;
+    for (size_t i = 0; i < whole; i += KERN_LANES)
+        for (size_t l = 0; l < KERN_LANES; l++)
+            lane[l] += (double)x[i + l] * x[i + l];
+    for (size_t i = whole; i < n; i++)
+        lane[i - whole] += (double)x[i] * x[i];
+    return fold_lanes(lane);
+}
+
+/* As bits, floats without their sign stand in the order of their sizes, and NaN above them all. */
+KERN_CLONES
+static float largest_size(size_t n, const float *x) {
+    uint32_t top = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7FFFFFFF;
+        top = bits > top ? bits : top;
+    }
+    float size;
+    memcpy(&size, &top, sizeof size);
+    return size;
+}
+
+/* Of x / top: 4^600 is no double, and a row that seemed endless would be made zeros. */
+static double sum_of_powers(size_t n, const float *x, double top, double p) {
+    double lane[KERN_LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % KERN_LANES] += pow(fabs((double)x[i]) / top, p);
+    return fold_lanes(lane);
+}
+
+double kern_norm(size_t n, const float *x, double p) {
+    if (p == 2)
+        return sqrt(sum_of_squares(n, x));
+    if (p == 1)
+        return sum_of_sizes(n, x);
+    const double top = largest_size(n, x);
+    if (isinf(p) || !(top > 0 && top <= FLT_MAX))
+        return top;
+    return top * pow(sum_of_powers(n, x, top, p), 1 / p);
+}
+
 /* By the bits of the exponent: comparing floats would keep the loop from becoming vector code. */
 KERN_CLONES
 bool kern_all_finite(size_t n, const float *x) {
@@ -73,6 +141,15 @@ void kern_add_naive(size_t n, const float *x, float *y) {
 void kern_scale_naive(size_t n, float a, float *y) {
     for (size_t i = 0; i < n; i++)
         y[i] = y[i] * a;
+}
+
+double kern_norm_naive(size_t n, const float *x, double p) {
+    double sum = 0, top = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += pow(fabs((double)x[i]), p);
+        top = isnan(x[i]) || fabs((double)x[i]) > top ? fabs((double)x[i]) : top;
+    }
+    return isinf(p) ? top : pow(sum, 1 / p);
 }
 
 bool kern_all_finite_naive(size_t n, const float *x) {

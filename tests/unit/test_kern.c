@@ -106,6 +106,69 @@ START_TEST(nothing_is_fused) {
 }
 END_TEST
 
+/* Lane by lane, as for dot. */
+static double norm_by_lanes(size_t n, const float *x, double p) {
+    double lane[KERN_LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % KERN_LANES] += p == 1 ? fabs((double)x[i]) : (double)x[i] * x[i];
+    for (size_t half = 8; half >= 1; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return p == 1 ? lane[0] : sqrt(lane[0]);
+}
+
+START_TEST(norms_add_in_their_lanes_to_the_bit_and_are_near_the_naive_ones) {
+    static const double ps[] = {1, 2, INFINITY, 0.5, 3, 2.5, 17};
+    struct rng g;
+    rng_init(&g, test_seed("kern_norm"), 0);
+    for (size_t n = 0; n < N_MAX; n++) {
+        struct array x = array_of(&g, n, n % OFFSETS);
+        for (int k = 0; k < 2; k++)
+            ck_assert(kern_norm(n, x.p, ps[k]) == norm_by_lanes(n, x.p, ps[k]));
+        ck_assert(kern_norm(n, x.p, INFINITY) == kern_norm_naive(n, x.p, INFINITY));
+        for (size_t k = 0; k < sizeof ps / sizeof *ps; k++) {
+            double got = kern_norm(n, x.p, ps[k]), naive = kern_norm_naive(n, x.p, ps[k]);
+            ck_assert_msg(fabs(got - naive) <= 1e-13 * naive, "n %zu, p %g: %.17g, naive %.17g", n,
+                          ps[k], got, naive);
+        }
+        free(x.all);
+    }
+}
+END_TEST
+
+START_TEST(norms_by_hand) {
+    const float x[] = {3, -4, 0, -0.0f};
+    ck_assert(kern_norm(4, x, 1) == 7);
+    ck_assert(kern_norm(4, x, 2) == 5);
+    ck_assert(kern_norm(4, x, INFINITY) == 4);
+    ck_assert_double_eq_tol(kern_norm(4, x, 3), cbrt(27 + 64), 1e-14);
+    ck_assert_double_eq_tol(kern_norm(4, x, 0.5), 7 + 2 * sqrt(12), 1e-13);
+    for (double p = 0.25; p < 5; p += 0.25)
+        ck_assert(kern_norm(2, x + 2, p) == 0 && kern_norm(0, x, p) == 0);
+}
+END_TEST
+
+/* Powers of these are no floats, and some of them no doubles. */
+START_TEST(norms_do_not_overflow_where_the_row_does_not) {
+    const float large[] = {1e38f, 1e38f, 1e38f, 1e38f}, small[] = {1e-44f, 1e-44f};
+    ck_assert_double_eq_tol(kern_norm(4, large, 2) / large[0], 2, 1e-14);
+    ck_assert_double_eq_tol(kern_norm(4, large, 1) / large[0], 4, 1e-14);
+    ck_assert_double_eq_tol(kern_norm(4, large, 100) / large[0], pow(4, 0.01), 1e-14);
+    ck_assert_double_eq_tol(kern_norm(2, small, 2) / small[0], sqrt(2), 1e-14);
+    ck_assert_double_eq_tol(kern_norm(2, small, 100) / small[0], pow(2, 0.01), 1e-14);
+}
+END_TEST
+
+START_TEST(the_norm_of_nan_is_nan_and_of_infinity_infinity) {
+    static const double ps[] = {0.5, 1, 2, 3, INFINITY};
+    const float nan[] = {INFINITY, 1, NAN, 9}, inf[] = {1, -INFINITY, 2};
+    for (int k = 0; k < 5; k++) {
+        ck_assert(isnan(kern_norm(4, nan, ps[k])));
+        ck_assert(kern_norm(3, inf, ps[k]) == INFINITY);
+    }
+}
+END_TEST
+
 START_TEST(one_bad_value_anywhere_is_found) {
     const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
     struct rng g;
@@ -139,6 +202,10 @@ Suite *kern_suite(void) {
     tcase_add_test(t, dot_adds_in_its_lanes_to_the_bit);
     tcase_add_test(t, axpy_add_and_scale_have_the_bits_of_their_twins);
     tcase_add_test(t, nothing_is_fused);
+    tcase_add_test(t, norms_add_in_their_lanes_to_the_bit_and_are_near_the_naive_ones);
+    tcase_add_test(t, norms_by_hand);
+    tcase_add_test(t, norms_do_not_overflow_where_the_row_does_not);
+    tcase_add_test(t, the_norm_of_nan_is_nan_and_of_infinity_infinity);
     tcase_add_test(t, one_bad_value_anywhere_is_found);
     tcase_add_test(t, the_largest_and_the_smallest_floats_are_finite);
     suite_add_tcase(s, t);
