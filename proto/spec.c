@@ -191,20 +191,13 @@ static rh_status check_lookup(const struct spec *s) {
     rh_status bad = check_int("scale_grad_by_freq", s->scale_grad_by_freq, 0, 1);
     if (bad == RH_OK && s->padding_idx != SPEC_NO_PADDING)
         bad = check_int("padding_idx", s->padding_idx, 0, s->rows - 1);
-    if (bad == RH_OK && limited)
-        bad = check_real("", "max_norm", s->max_norm, ABOVE_0);
-    if (bad == RH_OK)
-        bad = check_real("", "norm_type", s->norm_type, limited ? DBL_TRUE_MIN : 0,
-                         limited ? INFINITY : 0);
-    return bad;
-}
-
-static rh_status check_built(const struct spec *s) {
-    const char *what = s->scale_grad_by_freq               ? "scale_grad_by_freq"
-                       : s->padding_idx != SPEC_NO_PADDING ? "padding_idx"
-                       : s->max_norm != 0                  ? "max_norm"
-                                                           : NULL;
-    return what == NULL ? RH_OK : err_set(RH_EINVAL, "%s is not built yet", what);
+    if (bad == RH_OK && limited && !(s->max_norm > 0))
+        return err_set(RH_EINVAL, "max_norm is %.17g; allowed is above 0, or 0 for none",
+                       s->max_norm);
+    if (bad == RH_OK && limited && !(s->norm_type > 0))
+        return err_set(RH_EINVAL, "norm_type is %.17g; allowed is above 0, infinity too",
+                       s->norm_type);
+    return bad == RH_OK && !limited ? check_real("", "norm_type", s->norm_type, 0, 0) : bad;
 }
 
 rh_status spec_check(const struct spec *s) {
@@ -226,7 +219,7 @@ rh_status spec_check(const struct spec *s) {
         bad = check_int("nonfinite", s->nonfinite, SPEC_REFUSE, SPEC_SKIP);
     if (bad == RH_OK)
         bad = check_lookup(s);
-    return bad == RH_OK ? check_built(s) : bad;
+    return bad;
 }
 
 rh_status spec_check_name(const char *name) {

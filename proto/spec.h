@@ -60,8 +60,7 @@ struct spec {
     double max_norm, norm_type; /* both 0: no limit */
 };
 
-/* RH_EINVAL names the field, its value and what is allowed. What stands on the wire but is not built
- * yet is refused here, after its bounds. */
+/* RH_EINVAL names the field, its value and what is allowed. */
 rh_status spec_check(const struct spec *s) MUST_CHECK;
 
 /* RH_EMISMATCH names the first field that differs and both values. lr and frozen may differ. */

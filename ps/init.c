@@ -18,7 +18,8 @@
  *                  mean - std * quantile(...), bounds (mean - b) / std and (mean - a) / std),
  *                  because doubles are dense near 0 and not near 1.
  *
- * All in double, rounded to float once at the end. */
+ * All in double, rounded to float once at the end. The row of padding_idx is zeros instead, whatever
+ * the initializer. */
 #include "ps/init.h"
 
 #include <assert.h>
@@ -146,8 +147,10 @@ static void setup_trunc_normal(struct init *in, double mean, double std, double 
 void init_setup(struct init *in, const struct spec *s, const char *name) {
     assert(s->init < SPEC_INITS_END && fills[s->init]);
     uint64_t key = hash64_seeded(name, strlen(name), s->seed);
-    *in = (struct init){
-        .fill = fills[s->init], .dim = s->dim, .key = {(uint32_t)key, (uint32_t)(key >> 32)}};
+    *in = (struct init){.fill = fills[s->init],
+                        .dim = s->dim,
+                        .padding = s->padding_idx,
+                        .key = {(uint32_t)key, (uint32_t)(key >> 32)}};
     memcpy(in->arg, s->init_arg, sizeof s->init_arg);
     if (s->init == SPEC_UNIFORM)
         setup_uniform(in, (float)s->init_arg[0], (float)s->init_arg[1]);

@@ -5,14 +5,16 @@
 #define PS_INIT_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "proto/spec.h"
 
 struct init {
     void (*fill)(const struct init *in, uint64_t id, float *row);
     uint32_t dim;
-    uint32_t key[2]; /* of the generator: from seed and name */
-    double arg[6];   /* of fill */
+    uint64_t padding; /* the id whose row begins as zeros, or SPEC_NO_PADDING */
+    uint32_t key[2];  /* of the generator: from seed and name */
+    double arg[6];    /* of fill */
 };
 
 /* spec is checked. Column i of row id uses the generator's block (id, i / 4 or i / 2, ...): see
@@ -21,7 +23,10 @@ void init_setup(struct init *in, const struct spec *s, const char *name);
 
 /* row: (dim) */
 static inline void init_row(const struct init *in, uint64_t id, float *row) {
-    in->fill(in, id, row);
+    if (id == in->padding)
+        memset(row, 0, in->dim * sizeof *row);
+    else
+        in->fill(in, id, row);
 }
 
 #endif

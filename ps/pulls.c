@@ -52,7 +52,10 @@ static void answer(struct shard *s, uint32_t peer, const struct head *h, const s
             break;
         msg_put_section(&b, WIRE_ROWS, &p->sec, p->table->spec.dim, NULL, &rows);
         assert(!b.bad);
-        table_read(p->table, p->sec.ids, p->sec.count, rows);
+        if (h->flags & WIRE_RAW)
+            table_read(p->table, p->sec.ids, p->sec.count, rows);
+        else
+            table_pull(p->table, p->sec.ids, p->sec.count, rows);
         s->pulled_rows += p->sec.count;
     }
     if (st != RH_OK) {

@@ -10,6 +10,7 @@
 
 #include "common/err.h"
 #include "common/kern.h"
+#include "ps/renorm.h"
 
 enum {
     LINE_BYTES = 64,
@@ -101,6 +102,18 @@ void table_read(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out) {
     }
 }
 
+void table_pull(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out) {
+    table_read(t, ids, n, out);
+    if (t->spec.max_norm == 0)
+        return;
+    const size_t row_bytes = t->spec.dim * sizeof(float);
+    for (uint32_t i = 0; i < n; i++, out += row_bytes) {
+        memcpy(t->scratch, out, row_bytes);
+        if (renorm_row(&t->spec, t->scratch))
+            memcpy(out, t->scratch, row_bytes);
+    }
+}
+
 void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *in) {
     (void)ids;
     struct store *s = &t->store;
@@ -115,23 +128,28 @@ void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t 
     }
 }
 
-rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
-                       double lr, uint64_t steps) {
-    assert(steps > 0);
-    struct store *s = &t->store;
-    rh_status st = store_open_slots(s);
-    if (st != RH_OK)
-        return err_in(st, "table \"%s\"", t->name);
+/* A batch of gradients on its way into the rows. */
+struct update {
+    struct table *t;
+    const uint8_t *ids, *grads;
+    uint32_t n;
     struct opt_step step;
-    t->opt->prepare(&t->spec, lr, steps, &step);
+};
 
+/* Rows from .. to - 1 of the batch. Inlined for limited true and false, so that a table without
+ * max_norm has no branch about it in the loop. */
+static inline __attribute__((always_inline)) void update_rows(const struct update *u, uint32_t from,
+                                                              uint32_t to, bool limited) {
+    struct table *t = u->t;
+    const struct store *s = &t->store;
     const size_t row_bytes = s->dim * sizeof(float);
     const size_t ahead_bytes = min_size(row_bytes, AHEAD_BYTES);
     const size_t ahead_slot_bytes = min_size(s->slot_dim * sizeof(float), 2 * AHEAD_BYTES);
     const bool skips = t->spec.nonfinite == SPEC_SKIP;
+    const uint8_t *grads = u->grads + from * row_bytes;
     const bool aligned = (uintptr_t)grads % alignof(float) == 0; /* often not, off a socket */
-    for (uint32_t i = 0; i < n; i++, grads += row_bytes) {
-        if (i + AHEAD < n) {
+    for (uint32_t i = from; i < to; i++, grads += row_bytes) {
+        if (i + AHEAD < u->n) {
             uint64_t ahead = t->rows[i + AHEAD];
             fetch(store_row(s, ahead), ahead_bytes);
             fetch(store_slot(s, ahead), ahead_slot_bytes);
@@ -148,10 +166,40 @@ rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const ui
         }
         float *row = store_row(s, t->rows[i]);
         if (!store_is_touched(s, t->rows[i])) {
-            init_row(&t->init, index_id(ids, i), row);
-            store_touch(s, t->rows[i]);
+            init_row(&t->init, index_id(u->ids, i), row);
+            store_touch(&t->store, t->rows[i]);
         }
-        t->opt->update(&step, s->dim, row, store_slot(s, t->rows[i]), store_own(s, t->rows[i]), g);
+        if (limited)
+            renorm_row(&t->spec, row);
+        t->opt->update(&u->step, s->dim, row, store_slot(s, t->rows[i]), store_own(s, t->rows[i]),
+                       g);
+    }
+}
+
+/* Where the padding row stands in the batch, at from or behind it; n if it does not. */
+static uint32_t find_padding(const struct table *t, const uint8_t *ids, uint32_t from, uint32_t n) {
+    const uint64_t padding = t->spec.padding_idx;
+    if (padding == SPEC_NO_PADDING)
+        return n;
+    while (from < n && index_id(ids, from) != padding)
+        from++;
+    return from;
+}
+
+rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
+                       double lr, uint64_t steps) {
+    assert(steps > 0);
+    rh_status st = store_open_slots(&t->store);
+    if (st != RH_OK)
+        return err_in(st, "table \"%s\"", t->name);
+    struct update u = {.t = t, .ids = ids, .grads = grads, .n = n};
+    t->opt->prepare(&t->spec, lr, steps, &u.step);
+    for (uint32_t from = 0, to; from < n; from = to + 1) {
+        to = find_padding(t, ids, from, n);
+        if (t->spec.max_norm != 0)
+            update_rows(&u, from, to, true);
+        else
+            update_rows(&u, from, to, false);
     }
     return RH_OK;
 }

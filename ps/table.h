@@ -38,14 +38,19 @@ void table_free(struct table **t);
  * nothing has changed. */
 rh_status table_locate(struct table *t, const uint8_t *ids, uint32_t n) MUST_CHECK;
 
-/* out: (n, dim). Never writes the table. After table_locate of the same ids. */
+/* out: (n, dim), the stored bits. Never writes the table. After table_locate of the same ids. */
 void table_read(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out);
 
-/* Overwrites the located rows; optimizer state stays. */
+/* The same, but each row renormalized where the spec has a max_norm. */
+void table_pull(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out);
+
+/* Overwrites the located rows, the padding row too; optimizer state stays. */
 void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *in);
 
-/* One optimizer step of the located rows, but for those that the spec lets it skip. steps is T, this step included. A row that nobody has
- * touched starts from its initial value. RH_ENOMEM before anything has changed. */
+/* One optimizer step of the located rows, but for the padding row and those that the spec lets it
+ * skip: they and their state stay as they are. steps is T, this step included. A row that nobody has
+ * touched starts from its initial value; where the spec has a max_norm, a row is renormalized first.
+ * RH_ENOMEM before anything has changed. */
 rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
                        double lr, uint64_t steps) MUST_CHECK;
 

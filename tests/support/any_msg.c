@@ -49,6 +49,16 @@ static void any_opt(struct rng *g, struct spec *s) {
         s->opt_arg[SGD_DAMPENING] = 0;
 }
 
+static void any_lookup(struct rng *g, struct spec *s) {
+    s->scale_grad_by_freq = rng_below(g, 2);
+    if (rng_below(g, 2))
+        s->padding_idx = rng_u64(g) % s->rows;
+    if (rng_below(g, 2)) {
+        s->max_norm = rng_unit_open(rng_u64(g));
+        s->norm_type = rng_below(g, 2) ? HUGE_VAL : 4 * rng_unit_open(rng_u64(g));
+    }
+}
+
 struct spec any_spec(struct rng *g) {
     struct spec s = {
         .kind = SPEC_DENSE,
@@ -63,6 +73,7 @@ struct spec any_spec(struct rng *g) {
     };
     any_init(g, &s);
     any_opt(g, &s);
+    any_lookup(g, &s);
     return s;
 }
 

@@ -28,6 +28,7 @@
     X(vocab)           \
     X(index)           \
     X(store)           \
+    X(renorm)          \
     X(init)            \
     X(opt)             \
     X(table)           \

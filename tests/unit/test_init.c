@@ -11,8 +11,11 @@ enum { SAMPLE = 100000 };
 
 static struct init make_trunc(double mean, double std, double a, double b, uint32_t dim,
                               uint64_t seed, const char *name) {
-    struct spec s = {
-        .dim = dim, .seed = seed, .init = SPEC_TRUNC_NORMAL, .init_arg = {mean, std, a, b}};
+    struct spec s = {.dim = dim,
+                     .seed = seed,
+                     .init = SPEC_TRUNC_NORMAL,
+                     .init_arg = {mean, std, a, b},
+                     .padding_idx = SPEC_NO_PADDING};
     struct init in;
     init_setup(&in, &s, name);
     return in;
@@ -28,7 +31,8 @@ static struct init make(uint32_t kind, double a, double b, uint32_t dim, uint64_
                      .rows = UINT64_C(1) << 48,
                      .seed = seed,
                      .init = kind,
-                     .init_arg = {a, b}};
+                     .init_arg = {a, b},
+                     .padding_idx = SPEC_NO_PADDING};
     struct init in;
     init_setup(&in, &s, name);
     return in;
@@ -268,6 +272,35 @@ START_TEST(the_tail_of_a_normal_has_its_shape) {
 }
 END_TEST
 
+START_TEST(the_padding_row_begins_as_zeros_whatever_the_initializer) {
+    static const struct spec specs[] = {
+        {.init = SPEC_ZEROS},
+        {.init = SPEC_CONSTANT, .init_arg = {7}},
+        {.init = SPEC_UNIFORM, .init_arg = {1, 2}},
+        {.init = SPEC_NORMAL, .init_arg = {5, 1}},
+        {.init = SPEC_TRUNC_NORMAL, .init_arg = {5, 1, 4, 6}},
+    };
+    ck_assert_uint_eq(sizeof specs / sizeof *specs, SPEC_INITS_END - 1);
+    for (size_t k = 0; k < sizeof specs / sizeof *specs; k++) {
+        struct spec s = specs[k];
+        struct init with, without;
+        float row[5], other[5], zeros[5] = {0};
+        s.dim = 5;
+        s.padding_idx = 70000;
+        init_setup(&with, &s, "t");
+        s.padding_idx = SPEC_NO_PADDING;
+        init_setup(&without, &s, "t");
+        init_row(&with, 70000, row);
+        ck_assert_mem_eq(row, zeros, sizeof row);
+        init_row(&without, 70000, row);
+        ck_assert(k == 0 || row[0] != 0);
+        init_row(&with, 70001, row);
+        init_row(&without, 70001, other);
+        ck_assert_mem_eq(row, other, sizeof row);
+    }
+}
+END_TEST
+
 Suite *init_suite(void) {
     TCase *tc = tcase_create("rows");
     tcase_add_test(tc, golden_rows_never_change);
@@ -282,6 +315,7 @@ Suite *init_suite(void) {
     tcase_add_test(tc, trunc_normal_is_a_normal_cut_off);
     tcase_add_test(tc, the_tail_of_a_normal_has_its_shape);
     Suite *s = suite_create("init");
+    tcase_add_test(tc, the_padding_row_begins_as_zeros_whatever_the_initializer);
     suite_add_tcase(s, tc);
     return s;
 }

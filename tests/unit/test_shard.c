@@ -369,6 +369,29 @@ START_TEST(bsp_applies_writes_before_the_sum) {
 }
 END_TEST
 
+/* Whatever workers send: ours do not send its gradients at all. */
+START_TEST(no_worker_moves_the_padding_row) {
+    for (uint32_t mode = ASYNC; mode <= BSP; mode += BSP - ASYNC) {
+        struct spec s = zeros(100);
+        s.padding_idx = 5;
+        uint64_t ids[2] = {5, 6};
+        float grads[2 * DIM] = {1, 1, 1, 1};
+        join(&a, mode, 2);
+        join(&b, mode, 2);
+        ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
+        ck_assert_int_eq(talker_open(&b, "t", &s), WIRE_OPENED);
+        ck_assert_int_eq(talker_push(&a, 1, 2, ids, DIM, grads, 1), WIRE_ACK);
+        ck_assert_int_eq(talker_push(&b, 1, 1, ids, DIM, grads, 1), WIRE_ACK);
+        ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+        ck_assert_int_eq(talker_end(&b, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+        ck_assert(pull1(&a, 5) == 0.0f);
+        ck_assert(pull1(&a, 6) == -1.0f);
+        teardown();
+        setup();
+    }
+}
+END_TEST
+
 START_TEST(a_worker_that_left_is_not_waited_for) {
     join(&a, BSP, 2);
     join(&b, BSP, 2);
@@ -513,6 +536,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, bsp_applies_a_clock_when_all_have_ended_it);
     tcase_add_test(tc, bsp_takes_the_lr_of_the_lowest_rank_that_pushed);
     tcase_add_test(tc, bsp_applies_writes_before_the_sum);
+    tcase_add_test(tc, no_worker_moves_the_padding_row);
     tcase_add_test(tc, a_worker_that_left_is_not_waited_for);
     tcase_add_test(tc, a_job_whose_workers_all_left_closes_what_they_ended);
     tcase_add_test(tc, the_dead_workers_half_clock_is_dropped_when_its_heir_comes);

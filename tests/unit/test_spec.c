@@ -166,19 +166,25 @@ START_TEST(what_an_optimizer_has_not_is_refused_by_name) {
 }
 END_TEST
 
-START_TEST(what_is_not_built_yet_is_refused_after_its_bounds) {
+START_TEST(what_nn_embedding_does_with_rows_is_bounded) {
     REFUSED(sgd, padding_idx, 1000, "padding_idx is 1000", "0 to 999");
-    REFUSED(sgd, padding_idx, 999, "padding_idx is not built yet", "");
+    TAKEN(sgd, padding_idx, 999);
+    TAKEN(sgd, padding_idx, 0);
     REFUSED(sgd, scale_grad_by_freq, 2, "scale_grad_by_freq is 2", "0 to 1");
-    REFUSED(sgd, scale_grad_by_freq, 1, "scale_grad_by_freq is not built yet", "");
-    REFUSED(sgd, max_norm, -1, "max_norm is -1", "allowed");
-    REFUSED(sgd, max_norm, NAN, "max_norm is nan", "allowed");
-    REFUSED(sgd, max_norm, 1, "norm_type is 0", "allowed");
+    TAKEN(adam, scale_grad_by_freq, 1);
     REFUSED(sgd, norm_type, 2, "norm_type is 2", "0 to 0");
     struct spec limited = sgd;
+    limited.norm_type = 2;
+    TAKEN(limited, max_norm, 1e-30);
+    TAKEN(limited, max_norm, INFINITY);
+    REFUSED(limited, max_norm, -1, "max_norm is -1", "above 0, or 0 for none");
+    REFUSED(limited, max_norm, NAN, "max_norm is nan", "above 0");
     limited.max_norm = 1;
-    REFUSED(limited, norm_type, -1, "norm_type is -1", "to inf");
-    REFUSED(limited, norm_type, INFINITY, "max_norm is not built yet", "");
+    TAKEN(limited, norm_type, 0.5);
+    TAKEN(limited, norm_type, INFINITY);
+    REFUSED(limited, norm_type, 0, "norm_type is 0", "above 0, infinity too");
+    REFUSED(limited, norm_type, -1, "norm_type is -1", "above 0");
+    REFUSED(limited, norm_type, NAN, "norm_type is nan", "above 0");
 }
 END_TEST
 
@@ -341,7 +347,7 @@ Suite *spec_suite(void) {
     tcase_add_test(tc, optimizers_are_bounded);
     tcase_add_test(tc, orthogonal_is_refused_with_the_reason);
     tcase_add_test(tc, what_an_optimizer_has_not_is_refused_by_name);
-    tcase_add_test(tc, what_is_not_built_yet_is_refused_after_its_bounds);
+    tcase_add_test(tc, what_nn_embedding_does_with_rows_is_bounded);
     tcase_add_test(tc, reduce_and_frozen_are_bounded);
     tcase_add_test(tc, arguments_that_do_not_exist_are_zero);
     tcase_add_test(tc, a_mismatch_names_the_field_and_both_values);

@@ -123,6 +123,41 @@ START_TEST(rows_that_are_not_finite_are_skipped_and_counted_if_the_spec_says_so)
 }
 END_TEST
 
+/* Clients do not send its gradients; those that do are passed over, wherever they stand in a batch. */
+START_TEST(no_update_changes_the_padding_row_or_its_state) {
+    enum { N = 5 };
+    struct spec s = spec_of(100000, 3, SPEC_SPARSE_ADAM);
+    s.padding_idx = 5;
+    s.nonfinite = SPEC_SKIP;
+    const uint64_t ids[N][N] = {
+        {5, 1, 2, 3, 4}, {1, 2, 5, 3, 4}, {1, 2, 3, 4, 5}, {5, 5, 1, 2, 5}, {5, 5, 5, 5, 5}};
+    const uint32_t others[N] = {4, 4, 4, 2, 0};
+    float grads[N][3], rows[N][3], before[N][3];
+    for (int k = 0; k < N; k++) {
+        ck_assert_int_eq(table_new("words", 1, &s, 0, 1, &t), RH_OK);
+        for (int i = 0; i < N; i++)
+            grads[i][0] = grads[i][1] = grads[i][2] = ids[k][i] == 5 ? NAN : 1;
+        read_rows(t, ids[k], N, before[0]);
+        update_rows(t, ids[k], N, grads[0], 1);
+        read_rows(t, ids[k], N, rows[0]);
+        for (int i = 0; i < N; i++)
+            ck_assert_int_eq(rows[i][0] == before[i][0], ids[k][i] == 5);
+        ck_assert_uint_eq(t->store.n_touched, others[k]);
+        ck_assert_uint_eq(t->skipped, 0);
+
+        const float set[3] = {1, -2, 3};
+        const uint64_t padding = 5;
+        write_rows(t, &padding, 1, set);
+        update_rows(t, ids[k], N, grads[0], 2);
+        read_rows(t, &padding, 1, rows[0]);
+        ck_assert_mem_eq(rows[0], set, sizeof set);
+        for (int i = 0; i < 6; i++)
+            ck_assert(store_slot(&t->store, t->rows[0])[i] == 0);
+        table_free(&t);
+    }
+}
+END_TEST
+
 START_TEST(a_write_leaves_the_optimizer_state) {
     open_table(100000, 1, SPEC_SPARSE_ADAM);
     const uint64_t id = 5;
@@ -215,18 +250,22 @@ static void train(const struct spec *s, uint32_t shards, float *all) {
 }
 
 START_TEST(the_number_of_shards_does_not_show_in_the_bits) {
-    enum { NUM = 20000, KINDS = 4 };
+    enum { NUM = 20000, KINDS = 6 };
     static float one[NUM * DIM], many[NUM * DIM];
     struct spec specs[KINDS] = {
-        spec_of(NUM, DIM, SPEC_SPARSE_ADAM),
-        spec_of(NUM, DIM, SPEC_SPARSE_ADAM),
-        spec_of(NUM, DIM, SPEC_SGD),
-        spec_of(NUM, DIM, SPEC_ROWWISE_ADAGRAD),
+        spec_of(NUM, DIM, SPEC_SPARSE_ADAM), spec_of(NUM, DIM, SPEC_SPARSE_ADAM),
+        spec_of(NUM, DIM, SPEC_SGD),         spec_of(NUM, DIM, SPEC_ROWWISE_ADAGRAD),
+        spec_of(NUM, DIM, SPEC_SGD),         spec_of(NUM, DIM, SPEC_SPARSE_ADAM),
     };
     specs[1].opt_flags = SPEC_STEPS_PER_ROW;
     specs[2].opt_arg[SGD_MOMENTUM] = 0.9;
     specs[2].opt_arg[SGD_DAMPENING] = 0.5;
     specs[3].opt_arg[ADAGRAD_EPS] = 1e-8;
+    for (int k = 4; k < KINDS; k++) {
+        specs[k].padding_idx = 12345;
+        specs[k].max_norm = 1.5;
+        specs[k].norm_type = k == 4 ? 2 : 3;
+    }
     static const uint32_t worlds[] = {2, 3, 7};
     for (int k = 0; k < KINDS; k++) {
         train(&specs[k], 1, one);
@@ -302,6 +341,7 @@ Suite *table_suite(void) {
     tcase_add_test(tc, a_written_row_reads_back_its_bits);
     tcase_add_test(tc, an_update_of_an_untouched_row_starts_from_its_initial_value);
     tcase_add_test(tc, rows_that_are_not_finite_are_skipped_and_counted_if_the_spec_says_so);
+    tcase_add_test(tc, no_update_changes_the_padding_row_or_its_state);
     tcase_add_test(tc, a_write_leaves_the_optimizer_state);
     tcase_add_test(tc, frames_may_stand_at_any_address);
     tcase_add_test(tc, every_dim_works);
