@@ -256,7 +256,7 @@ static rh_status put_chunk(rh_table *t, const rh_export_options *o, const struct
                            uint64_t at, struct chunk *k, struct vec_writer *w) {
     for (size_t i = 0; i < k->n; i++)
         k->ids[i] = o->ids == NULL ? at + i : o->ids[at + i];
-    rh_status s = rh_read(t, k->ids, k->n, k->rows);
+    rh_status s = rh_pull(t, k->ids, k->n, k->rows);
     for (size_t i = 0; s == RH_OK && i < k->n; i++) {
         char figures[24];
         const char *word;

@@ -29,6 +29,27 @@ static enum wire_kind kind_of(enum op_action a) {
 
 /* ---- checking ---- */
 
+/* The gradient of the padding row goes nowhere, so it may be anything, as in torch: losses that mask
+ * their padding are full of NaN there. */
+static rh_status check_finite(const rh_op *op, const rh_table *t, enum op_action action,
+                              const uint64_t *ids, size_t n, const float *in) {
+    const size_t dim = t->spec.dim;
+    if (kern_all_finite(n * dim, in))
+        return RH_OK;
+    const uint64_t spared = action == OP_PUSH ? t->spec.padding_idx : SPEC_NO_PADDING;
+    for (size_t pos = 0; pos < n; pos++, in += dim) {
+        if (ids[pos] == spared || kern_all_finite(dim, in))
+            continue;
+        size_t bad = 0;
+        while (kern_all_finite(1, in + bad))
+            bad++;
+        return err_set(RH_EINVAL,
+                       "%s: table %s: value %zu of the row at position %zu (id %llu) is %f",
+                       op->what, t->name, bad, pos, (unsigned long long)ids[pos], (double)in[bad]);
+    }
+    return RH_OK;
+}
+
 rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t *ids, size_t n,
                    const float *in, float *out) {
     const rh_client *c = op->c;
@@ -44,15 +65,11 @@ rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t
     if (!size_mul(n, dim, &cells) || !size_mul(cells, sizeof *in, &bytes))
         return err_set(RH_EINVAL, "%s: %zu rows of %u floats do not fit memory", op->what, n, dim);
     const bool may_skip = action == OP_PUSH && t->spec.nonfinite == SPEC_SKIP;
-    if (is_change(action) && !may_skip && !kern_all_finite(cells, in)) {
-        size_t bad = 0;
-        while (kern_all_finite(1, in + bad))
-            bad++;
-        return err_set(RH_EINVAL,
-                       "%s: table %s: value %zu of the row at position %zu (id %llu) is %f",
-                       op->what, t->name, bad % dim, bad / dim, (unsigned long long)ids[bad / dim],
-                       (double)in[bad]);
-    }
+    rh_status s = RH_OK;
+    if (is_change(action) && !may_skip)
+        s = check_finite(op, t, action, ids, n, in);
+    if (s != RH_OK)
+        return s;
     struct op_item *it = op_add_item(op);
     if (it == NULL)
         return RH_ENOMEM;
@@ -60,7 +77,9 @@ rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t
     it->action = action;
     it->in = in;
     it->out = out;
-    rh_status s = plan_make(&it->plan, ids, n, t->spec.rows, t->name, c->shards);
+    s = plan_make(&it->plan, ids, n, t->spec.rows, t->name, c->shards);
+    if (s == RH_OK && action == OP_PUSH && t->spec.padding_idx != SPEC_NO_PADDING)
+        plan_drop(&it->plan, t->spec.padding_idx, c->shards);
     return s == RH_OK ? RH_OK : err_in(s, "%s", op->what);
 }
 
@@ -182,12 +201,35 @@ static bool is_run(const struct plan *p, const struct op_piece *at) {
     return p->unique == p->n && first[at->count - 1] - first[0] == at->count - 1;
 }
 
+/* to: (count, dim). The sum of equal ids, in order, of which each is divided by how many there are:
+ * term by term, as torch's dense backward does it. */
+static void gather_by_freq(const struct op_item *it, const struct op_piece *at, float *to) {
+    const struct plan *p = &it->plan;
+    size_t dim = it->table->spec.dim;
+    for (uint32_t u = at->at; u < at->at + at->count; u++, to += dim) {
+        uint32_t count = 1;
+        memcpy(to, it->in + p->first[u] * dim, dim * sizeof *to);
+        for (uint32_t pos = p->next[p->first[u]]; pos != 0; pos = p->next[pos])
+            count++;
+        if (count == 1)
+            continue;
+        const float by = (float)(1.0 / count);
+        kern_scale(dim, by, to);
+        for (uint32_t pos = p->next[p->first[u]]; pos != 0; pos = p->next[pos])
+            kern_axpy(dim, by, it->in + pos * dim, to);
+    }
+}
+
 /* to: (count, dim). Of equal ids the sum, in order, or the last. */
 static void gather(const struct op_item *it, const struct op_piece *at, float *to) {
     const struct plan *p = &it->plan;
     size_t dim = it->table->spec.dim, row = dim * sizeof *to;
     if (is_run(p, at)) {
         memcpy(to, it->in + p->first[at->at] * dim, at->count * row);
+        return;
+    }
+    if (it->action == OP_PUSH && it->table->spec.scale_grad_by_freq) {
+        gather_by_freq(it, at, to);
         return;
     }
     const uint32_t *from = it->action == OP_WRITE ? p->last : p->first;

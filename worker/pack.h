@@ -1,7 +1,8 @@
 /*
  * pack.h - rows into frames and back: what is pulled and pushed becomes requests, each shard's rows
  * in sections, at most WIRE_ROWS_MAX bytes of rows in a frame or its answer. Gradients are written,
- * and those of equal ids added, straight into their place in the frame; pulled rows are copied
+ * and those of equal ids added (each divided by how many there are, where the table says so), straight
+ * into their place in the frame; those of the padding row are left out. Pulled rows are copied
  * straight from the answer to every place that wants them.
  */
 #ifndef WORKER_PACK_H

@@ -146,3 +146,19 @@ rh_status plan_make(struct plan *p, const uint64_t *ids, size_t n, uint64_t rows
     }
     return RH_OK;
 }
+
+void plan_drop(struct plan *p, uint64_t id, uint32_t shards) {
+    const uint32_t shard = place_shard(id, shards), end = p->bounds[shard + 1];
+    uint32_t u = p->bounds[shard];
+    while (u < end && p->ids[u] != id)
+        u++;
+    if (u == end)
+        return;
+    const size_t behind = p->unique - u - 1;
+    memmove(p->ids + u, p->ids + u + 1, behind * sizeof *p->ids);
+    memmove(p->first + u, p->first + u + 1, behind * sizeof *p->first);
+    memmove(p->last + u, p->last + u + 1, behind * sizeof *p->last);
+    p->unique--;
+    for (uint32_t s = shard; s < shards; s++)
+        p->bounds[s + 1]--;
+}

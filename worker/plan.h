@@ -41,6 +41,10 @@ void plan_fini(struct plan *p);
 rh_status plan_make(struct plan *p, const uint64_t *ids, size_t n, uint64_t rows, const char *table,
                     uint32_t shards) MUST_CHECK;
 
+/* Takes an id, if it is there, out of the unique ones: no shard is told of it. shards: as in
+ * plan_make. */
+void plan_drop(struct plan *p, uint64_t id, uint32_t shards);
+
 /* Bytes that it keeps. */
 size_t plan_memory_bytes(const struct plan *p);
 

@@ -261,7 +261,24 @@ typedef enum rh_nonfinite {
     RH_NONFINITE_SKIP = 1
 } rh_nonfinite;
 
-/* Begins with its size, so that it can grow. Edit what rh_table_spec_init has filled in. */
+#define RH_NO_PADDING INT64_MIN
+
+/*
+ * Begins with its size, so that it can grow. Edit what rh_table_spec_init has filled in. The last
+ * four are torch.nn.Embedding's.
+ *
+ * padding_idx: this row begins as zeros, whatever the initializer, and learns from nobody: its
+ * gradients are dropped unseen (NaN too), and the servers keep its bits and its optimizer's state.
+ * rh_write and rh_load set it.
+ *
+ * max_norm: no row is seen above it. Torch's forward scales the rows that it looks up in place; here
+ * a pull never writes. rh_pull and rh_export give each row, the padding row too, scaled as torch does
+ * by max_norm / (norm + 1e-7) where its norm is above; a push replaces its rows by what a pull would
+ * give, and steps from there. So a row that is only looked up keeps its stored bits, which rh_read
+ * alone shows. Scaling a scaled row again changes last bits at most. The norm is the p-th root of the
+ * sum of |x|^p, with p = norm_type above 0, or INFINITY for the largest |x|. Other p than 1, 2 and
+ * INFINITY use libm's pow: the last bit may then differ between kinds of machines.
+ */
 typedef struct rh_table_spec {
     uint32_t size;
     uint32_t embedding_dim;  /* floats in a row, 1 to 4096 */
@@ -272,6 +289,12 @@ typedef struct rh_table_spec {
     rh_reduce reduce;        /* RH_REDUCE_SUM */
     uint32_t frozen;         /* 1: the table starts frozen. 0 */
     rh_nonfinite nonfinite;  /* RH_NONFINITE_REFUSE */
+    /* 1: each gradient is divided by how often its id stands in the call, so that repeats count as
+     * their mean. One rh_push, or one rh_batch_push, is the mini-batch. With every optimizer. 0 */
+    uint32_t scale_grad_by_freq;
+    int64_t padding_idx; /* negative: from the end, -1 is the last row. RH_NO_PADDING */
+    double max_norm;     /* above 0, or 0 for none. 0 */
+    double norm_type;    /* above 0; not looked at without max_norm. 2 */
 } rh_table_spec;
 
 RH_API void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings,
@@ -333,8 +356,9 @@ RH_CHECKED rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *
 /*
  * grads: (n, dim), the gradient of the loss by row ids[i]; those of equal ids are added first, in
  * order. Returns when every shard has it (async: applied; bsp: kept until the clock closes). NaN
- * and infinity are RH_EINVAL, unless rh_table_spec.nonfinite says else. A call is one step of the optimizer for the table (async), also with
- * n = 0. A push to a frozen table succeeds and is dropped.
+ * and infinity are RH_EINVAL, unless rh_table_spec.nonfinite says else. A call is one step of the
+ * optimizer for the table (async), also with n = 0 or nothing but the padding row. A push to a frozen
+ * table succeeds and is dropped.
  *
  * After RH_ETIMEDOUT the push is still owed: it will be applied once, and rh_tick waits for it.
  */
@@ -345,7 +369,7 @@ RH_CHECKED rh_status rh_push(rh_table *t, const uint64_t *ids, size_t n, const f
  * pushes. */
 RH_CHECKED rh_status rh_write(rh_table *t, const uint64_t *ids, size_t n, const float *rows);
 
-/* The stored bits, as rh_write or the optimizer left them. Else as rh_pull. */
+/* The stored bits, as rh_write or the optimizer left them, also above max_norm. Else as rh_pull. */
 RH_CHECKED rh_status rh_read(rh_table *t, const uint64_t *ids, size_t n, float *rows);
 
 /* ---- 5. operations in flight ---------------------------------------------------------------- */
@@ -500,8 +524,8 @@ typedef struct rh_export_options {
     const char *tensor; /* safetensors: its name. NULL: the table's */
 } rh_export_options;
 
-/* Saves rows to a file that appears whole or not at all. o NULL: the whole table. RH_EIO names the
- * step that failed. */
+/* Saves rows, as rh_pull gives them, to a file that appears whole or not at all. o NULL: the whole
+ * table. RH_EIO names the step that failed. */
 RH_CHECKED rh_status rh_export(rh_table *t, const char *path, const rh_export_options *o);
 
 #ifdef __cplusplus

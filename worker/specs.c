@@ -199,5 +199,7 @@ void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings, uint32_t e
                             .num_embeddings = num_embeddings,
                             .init = rh_normal(0, 1),
                             .optimizer = rh_sgd(0.01),
-                            .reduce = RH_REDUCE_SUM};
+                            .reduce = RH_REDUCE_SUM,
+                            .padding_idx = RH_NO_PADDING,
+                            .norm_type = 2};
 }

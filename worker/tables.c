@@ -1,4 +1,5 @@
 /* tables.c - the tables of a client: opened, found, frozen, asked about. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,20 @@
 #include "proto/msg.h"
 #include "worker/facts.h"
 #include "worker/op.h"
+
+/* The spec is checked, all but this. */
+static rh_status read_padding(int64_t padding_idx, struct spec *out) {
+    const int64_t rows = (int64_t)out->rows;
+    if (padding_idx == RH_NO_PADDING)
+        return RH_OK;
+    if (padding_idx < -rows || padding_idx >= rows)
+        return err_set(RH_EINVAL,
+                       "padding_idx is %" PRId64 "; it must be within num_embeddings: allowed is "
+                       "%" PRId64 " to %" PRId64 ", or RH_NO_PADDING",
+                       padding_idx, -rows, rows - 1);
+    out->padding_idx = (uint64_t)(padding_idx < 0 ? padding_idx + rows : padding_idx);
+    return RH_OK;
+}
 
 static rh_status read_spec(const char *name, const rh_table_spec *in, struct spec *out) {
     if (in->size != sizeof *in)
@@ -26,10 +41,15 @@ static rh_status read_spec(const char *name, const rh_table_spec *in, struct spe
                          .reduce = in->reduce,
                          .frozen = in->frozen,
                          .nonfinite = in->nonfinite,
-                         .padding_idx = SPEC_NO_PADDING};
+                         .scale_grad_by_freq = in->scale_grad_by_freq,
+                         .padding_idx = SPEC_NO_PADDING,
+                         .max_norm = in->max_norm,
+                         .norm_type = in->max_norm == 0 ? 0 : in->norm_type};
     memcpy(out->init_arg, in->init.arg, sizeof out->init_arg);
     memcpy(out->opt_arg, in->optimizer.arg, sizeof out->opt_arg);
     rh_status s = spec_check(out);
+    if (s == RH_OK)
+        s = read_padding(in->padding_idx, out);
     return s == RH_OK ? s : err_in(s, "rh_table_open: table %s", name);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """make_golden.py - draws 100 steps of gradients, lets torch.optim do them, and writes what went in
-and what came out, a file per optimizer, beside this file.
+and what came out, a file per optimizer, beside this file; and 50 steps of torch.nn.Embedding itself,
+with padding_idx, max_norm and scale_grad_by_freq.
 
 Needs python3-torch (the committed files were made with 1.13.0); the tests need only the files.
 Three judges, by what torch has for an optimizer:
@@ -22,6 +23,12 @@ Numbers that go in are small integers times powers of two, so that they are shor
     want STEPS                               the judge's rows after so many steps
     is ID FLOAT*DIM                                                              (ROWS times)
     end
+
+row_rules.txt, of torch.nn.Embedding: what differs is
+
+    case OPTIMIZER NORM_TYPE MAX_NORM PADDING_IDX SCALE_GRAD_BY_FREQ DIM ROWS
+    seen ID FLOAT*DIM                        what a lookup would give            (ROWS times)
+    stored ID FLOAT*DIM                      the weight, of rows that the last step changed
 """
 import os
 import random
@@ -230,8 +237,64 @@ def rmsprop(dim, judge, alpha, eps, decay, momentum, centered=False):
                                           momentum=momentum, centered=centered))
 
 
+# ---- torch.nn.Embedding ----
+
+
+def draw_rules(rng, out, name, p, max_norm, padding, scale, dim):
+    print("case", name, p, max_norm, padding, int(scale), dim, ROWS, file=out)
+    sparse = name == "SparseAdam"
+    table = torch.nn.Embedding(ROWS, dim, padding_idx=padding, max_norm=max_norm or None, norm_type=p,
+                               scale_grad_by_freq=scale, sparse=sparse)
+    for i in range(ROWS):  # the padding row is set too
+        ints = [rng.randint(-512, 512) for _ in range(dim)]
+        table.weight.data[i] = torch.tensor(ints, dtype=torch.float32) / 256
+        print("row", i, *ints, file=out)
+    optimizer = getattr(torch.optim, name)([table.weight], lr=1)
+    for step in range(1, 51):
+        lr = 0.2 * (1 - (step - 1) / 100)
+        named = present(rng, step)
+        if sparse and set(named) <= {table.padding_idx}:
+            named.append((table.padding_idx + 1) % ROWS)  # torch 1.13's SparseAdam fails without
+        print("step", repr(lr), len(named), file=out)
+        values = torch.zeros(len(named), dim)
+        for k, i in enumerate(named):
+            exponent = rng.choice((-7, -6, -5, -4))
+            ints = [rng.randint(-99, 99) for _ in range(dim)]
+            values[k] = torch.tensor(ints, dtype=torch.float32) * 2.0**exponent
+            print("grad", i, exponent, *ints, file=out)
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.zero_grad()
+        table(torch.tensor(named, dtype=torch.int64)).backward(values)
+        optimizer.step()
+        if step not in LOOK_AFTER:
+            continue
+        print("want", step, file=out)
+        stored = table.weight.detach()
+        seen = torch.nn.functional.embedding(torch.arange(ROWS), stored.clone(),
+                                             max_norm=max_norm or None, norm_type=p)
+        for i in range(ROWS):
+            print("seen", i, *("%.9g" % v for v in seen[i]), file=out)
+        for i in sorted(set(named) - {table.padding_idx}):
+            print("stored", i, *("%.9g" % v for v in stored[i]), file=out)
+    print("end", file=out)
+
+
+def write_rules(file, *cases):
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), file)
+    with open(path, "w") as out:
+        for case in cases:
+            draw_rules(random.Random(repr(case)), out, *case)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    write_rules("row_rules.txt",
+                ("SGD", 1.0, 2.5, 3, False, 5),
+                ("SGD", 2.0, 1.5, -1, True, 17),
+                ("SGD", 3.0, 1.25, -12, False, 4),
+                ("SGD", float("inf"), 0.75, 11, True, 5),
+                ("SGD", 2.0, 0, 7, True, 3),
+                ("SparseAdam", 2.0, 1.5, 5, False, 5))
     write("sgd.txt", *(sgd(dim, Sparse, 0, 0, 0) for dim in (1, 5, 16, 33)))
     write("sgd_momentum.txt",
           sgd(17, ByRowOwnCount, 0.9, 0, 0),

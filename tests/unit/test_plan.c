@@ -81,6 +81,49 @@ START_TEST(random_calls_agree_with_the_model_for_1_2_3_and_7_shards) {
 }
 END_TEST
 
+/* Every id of the call but one, once, as it stood before. */
+static void check_drop(struct plan *p, const uint64_t *ids, uint32_t n, uint64_t id,
+                       uint32_t shards) {
+    struct plan before = {0};
+    ck_assert_int_eq(plan_make(&before, ids, n, ROWS, "t", shards), RH_OK);
+    ck_assert_int_eq(plan_make(p, ids, n, ROWS, "t", shards), RH_OK);
+    plan_drop(p, id, shards);
+    check_order(p, shards);
+    uint32_t left = 0;
+    for (uint32_t u = 0; u < before.unique; u++) {
+        if (before.ids[u] == id)
+            continue;
+        ck_assert_uint_eq(p->ids[left], before.ids[u]);
+        ck_assert_uint_eq(p->first[left], before.first[u]);
+        ck_assert_uint_eq(p->last[left], before.last[u]);
+        left++;
+    }
+    ck_assert_uint_eq(p->unique, left);
+    ck_assert_mem_eq(p->next, before.next, n * sizeof *p->next);
+    plan_fini(&before);
+}
+
+START_TEST(a_dropped_id_is_gone_and_nothing_else) {
+    static const uint32_t shards[] = {1, 2, 3, 7};
+    struct plan p = {0};
+    struct rng g;
+    rng_init(&g, 21, 1);
+    for (int round = 0; round < 200; round++) {
+        uint64_t ids[60];
+        uint32_t n = 1 + rng_below(&g, 60);
+        for (uint32_t i = 0; i < n; i++)
+            ids[i] = rng_below(&g, 40) * 977;
+        for (size_t s = 0; s < sizeof shards / sizeof *shards; s++) {
+            check_drop(&p, ids, n, ids[0], shards[s]);
+            check_drop(&p, ids, n, ids[n - 1], shards[s]);
+            check_drop(&p, ids, n, ids[rng_below(&g, n)], shards[s]);
+            check_drop(&p, ids, n, 40 * 977, shards[s]); /* not there */
+        }
+    }
+    plan_fini(&p);
+}
+END_TEST
+
 START_TEST(a_call_of_no_ids_has_an_empty_plan) {
     struct plan p = {0};
     ck_assert_int_eq(plan_make(&p, NULL, 0, 10, "t", 3), RH_OK);
@@ -136,6 +179,7 @@ Suite *plan_suite(void) {
     Suite *s = suite_create("plan");
     TCase *t = tcase_create("plan");
     tcase_add_test(t, random_calls_agree_with_the_model_for_1_2_3_and_7_shards);
+    tcase_add_test(t, a_dropped_id_is_gone_and_nothing_else);
     tcase_add_test(t, a_call_of_no_ids_has_an_empty_plan);
     tcase_add_test(t, an_id_out_of_range_is_named_with_its_position_and_table);
     tcase_add_test(t, a_warm_plan_allocates_nothing);

@@ -119,6 +119,13 @@ START_TEST(an_unknown_fan_or_nonlinearity_is_refused) {
 }
 END_TEST
 
+START_TEST(a_spec_begins_without_padding_norm_and_scaling) {
+    ck_assert(shape.padding_idx == RH_NO_PADDING && shape.max_norm == 0 && shape.norm_type == 2);
+    ck_assert_uint_eq(shape.scale_grad_by_freq, 0);
+    ck_assert_uint_eq(shape.size, sizeof shape);
+}
+END_TEST
+
 START_TEST(ones_are_a_constant) {
     ck_assert_uint_eq(rh_ones().kind, SPEC_CONSTANT);
     ck_assert(rh_ones().arg[0] == 1);
@@ -134,6 +141,7 @@ Suite *specs_suite(void) {
     tcase_add_test(tc, gains_are_those_of_torch);
     tcase_add_test(tc, fans_are_counted_as_torch_does);
     tcase_add_test(tc, an_unknown_fan_or_nonlinearity_is_refused);
+    tcase_add_test(tc, a_spec_begins_without_padding_norm_and_scaling);
     tcase_add_test(tc, ones_are_a_constant);
     Suite *s = suite_create("specs");
     suite_add_tcase(s, tc);
