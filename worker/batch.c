@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/op.h"
 #include "worker/pack.h"
 
 /* ---- one table ---- */
@@ -62,20 +61,25 @@ static rh_status begin(rh_client *c, const char *what, const struct rows_call *c
     return s;
 }
 
+rh_status batch_rows(rh_table *t, const char *what, enum op_action action, const uint64_t *ids,
+                     size_t n, const float *in, float *out) {
+    return run(t->c, what, &(struct rows_call){t, action, ids, n, in, out}, 1);
+}
+
 rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *rows) {
-    return run(t->c, "rh_pull", &(struct rows_call){t, OP_PULL, ids, n, NULL, rows}, 1);
+    return batch_rows(t, "rh_pull", OP_PULL, ids, n, NULL, rows);
 }
 
 rh_status rh_push(rh_table *t, const uint64_t *ids, size_t n, const float *grads) {
-    return run(t->c, "rh_push", &(struct rows_call){t, OP_PUSH, ids, n, grads, NULL}, 1);
+    return batch_rows(t, "rh_push", OP_PUSH, ids, n, grads, NULL);
 }
 
 rh_status rh_write(rh_table *t, const uint64_t *ids, size_t n, const float *rows) {
-    return run(t->c, "rh_write", &(struct rows_call){t, OP_WRITE, ids, n, rows, NULL}, 1);
+    return batch_rows(t, "rh_write", OP_WRITE, ids, n, rows, NULL);
 }
 
 rh_status rh_read(rh_table *t, const uint64_t *ids, size_t n, float *rows) {
-    return run(t->c, "rh_read", &(struct rows_call){t, OP_READ, ids, n, NULL, rows}, 1);
+    return batch_rows(t, "rh_read", OP_READ, ids, n, NULL, rows);
 }
 
 rh_status rh_pull_begin(rh_table *t, const uint64_t *ids, size_t n, float *rows, rh_op **out) {

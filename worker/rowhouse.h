@@ -7,7 +7,7 @@
  *     1. statuses and error texts          6. clocks
  *     2. connecting                        7. freezing, learning rates
  *     3. tables                            8. what is there
- *     4. pull, push, write, read           9. files
+ *     4. pull, push, write, read, copy     9. files
  *     5. operations in flight
  *
  * A worker, without its error checks:
@@ -347,7 +347,7 @@ RH_CHECKED rh_status rh_table_find(rh_client *c, const char *name, rh_table **ou
 RH_API uint64_t rh_table_num_embeddings(const rh_table *t);
 RH_API uint32_t rh_table_embedding_dim(const rh_table *t);
 
-/* ---- 4. pull, push, write, read ------------------------------------------------------------- */
+/* ---- 4. pull, push, write, read, copy ------------------------------------------------------- */
 
 /* rows: (n, dim), row i for ids[i]. Under bsp the call waits until every earlier clock is closed.
  * Rows are copied as they come: after RH_ETIMEDOUT some may have been written. */
@@ -371,6 +371,21 @@ RH_CHECKED rh_status rh_write(rh_table *t, const uint64_t *ids, size_t n, const 
 
 /* The stored bits, as rh_write or the optimizer left them, also above max_norm. Else as rh_pull. */
 RH_CHECKED rh_status rh_read(rh_table *t, const uint64_t *ids, size_t n, float *rows);
+
+/*
+ * Row dst_ids[i] of dst becomes row src_ids[i] of src, the stored bits, for i = 0 .. n - 1: a soft
+ * prompt starts from rows of a vocabulary. The rows pass through this client, a few MiB at a time: a
+ * read and a write as above, with all that is said there. Both tables are this client's.
+ *
+ * Of equal dst_ids the last wins. dst may be src: then all rows are read before the first is written,
+ * so a swap is a swap, and n rows are held in memory.
+ *
+ * RH_EMISMATCH: the dims differ, and the text names both. That and RH_ERANGE have changed nothing;
+ * after any other failure (a row of src that is not finite is one) some rows may have been copied,
+ * and copying again is fine.
+ */
+RH_CHECKED rh_status rh_copy(rh_table *dst, const uint64_t *dst_ids, rh_table *src,
+                             const uint64_t *src_ids, size_t n);
 
 /* ---- 5. operations in flight ---------------------------------------------------------------- */
 
