@@ -107,6 +107,12 @@ double kern_norm(size_t n, const float *x, double p) {
     return top * pow(sum_of_powers(n, x, top, p), 1 / p);
 }
 
+KERN_CLONES
+void kern_max(size_t n, const float *restrict x, float *restrict y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > y[i] ? x[i] : y[i];
+}
+
 /* By the bits of the exponent: comparing floats would keep the loop from becoming vector code. */
 KERN_CLONES
 bool kern_all_finite(size_t n, const float *x) {
@@ -150,6 +156,12 @@ double kern_norm_naive(size_t n, const float *x, double p) {
         top = isnan(x[i]) || fabs((double)x[i]) > top ? fabs((double)x[i]) : top;
     }
     return isinf(p) ? top : pow(sum, 1 / p);
+}
+
+void kern_max_naive(size_t n, const float *x, float *y) {
+    for (size_t i = 0; i < n; i++)
+        if (x[i] > y[i])
+            y[i] = x[i];
 }
 
 bool kern_all_finite_naive(size_t n, const float *x) {

@@ -43,6 +43,10 @@ void kern_scale_naive(size_t n, float a, float *y);
 double kern_norm(size_t n, const float *x, double p);
 double kern_norm_naive(size_t n, const float *x, double p);
 
+/* y = x where x is larger: of equals, and of what has no order (NaN), y stays. */
+void kern_max(size_t n, const float *restrict x, float *restrict y);
+void kern_max_naive(size_t n, const float *x, float *y);
+
 /* True if no value is NaN or infinite. */
 bool kern_all_finite(size_t n, const float *x);
 bool kern_all_finite_naive(size_t n, const float *x);

@@ -8,7 +8,7 @@
  *     2. connecting                        7. freezing, learning rates
  *     3. tables                            8. what is there
  *     4. pull, push, write, read, copy     9. files
- *     5. operations in flight
+ *     5. operations in flight              10. bags of rows
  *
  * A worker, without its error checks:
  *
@@ -542,6 +542,69 @@ typedef struct rh_export_options {
 /* Saves rows, as rh_pull gives them, to a file that appears whole or not at all. o NULL: the whole
  * table. RH_EIO names the step that failed. */
 RH_CHECKED rh_status rh_export(rh_table *t, const char *path, const rh_export_options *o);
+
+/* ---- 10. bags of rows ----------------------------------------------------------------------- */
+
+/*
+ * torch.nn.EmbeddingBag: rows are pooled to one per bag, by this client, in the order of their
+ * positions, and the gradients of bags are spread over their rows again. As torch has it:
+ *
+ *   - An empty bag is zeros, in every mode.
+ *   - Ids that equal the table's padding_idx do not take part: a mean is by the count of the others,
+ *     and a bag of nothing else is an empty one.
+ *   - The gradient of max goes, column by column, to the row that had the maximum; of equals to the
+ *     first. The other rows of the bag take part in the step, with zeros.
+ *   - The gradient of a weight is the product of its bag's gradient and its row.
+ *
+ * A table with scale_grad_by_freq scales by how often an id comes in the whole call; torch has that
+ * for sum and mean alone, so max is RH_EINVAL. (torch 1.13 takes another id's count where ids
+ * repeat; here it is the id's own.)
+ */
+typedef enum rh_bag_mode { RH_BAG_SUM = 0, RH_BAG_MEAN = 1, RH_BAG_MAX = 2 } rh_bag_mode;
+
+typedef struct rh_bags {
+    uint32_t size;    /* set by rh_bags_init */
+    rh_bag_mode mode; /* RH_BAG_MEAN, as in torch */
+    const uint64_t *ids;
+    size_t n;
+
+    /* (n_bags) where each bag begins in ids: the first at 0, none before the one before it. NULL:
+     * bags of n / n_bags ids each, which is torch's input of two dimensions. */
+    const uint64_t *offsets;
+    size_t n_bags;
+    int include_last_offset; /* 1: offsets is (n_bags + 1), and its last is n. 0 */
+
+    const float *per_sample_weights; /* (n), for RH_BAG_SUM: rows are multiplied by them. NULL */
+} rh_bags;
+
+RH_API void rh_bags_init(rh_bags *bags, const uint64_t *ids, size_t n, const uint64_t *offsets,
+                         size_t n_bags);
+
+/*
+ * out: (n_bags, dim). rows: (n, dim), what was pulled, row i for ids[i], for whoever wants a
+ * gradient that is made of it; or NULL. RH_EINVAL names the offset that makes no sense, with its
+ * value, or what does not go together; else as rh_pull.
+ */
+RH_CHECKED rh_status rh_pull_bags(rh_table *t, const rh_bags *bags, float *out, float *rows);
+
+/*
+ * grads: (n_bags, dim), the gradient of the loss by each bag. One push and one step, as rh_push;
+ * what reaches one row from several positions is added in their order. rows: (n, dim), as
+ * rh_pull_bags gave them: needed by RH_BAG_MAX and by d_weights, else it may be NULL. d_weights: (n),
+ * takes the gradient of the loss by per_sample_weights, 0 for padding; or NULL. It is written before
+ * the push leaves, so also where that fails.
+ */
+RH_CHECKED rh_status rh_push_bags(rh_table *t, const rh_bags *bags, const float *grads,
+                                  const float *rows, float *d_weights);
+
+/*
+ * The two halves without the network, for bags in a batch or in flight: rh_pull_bags is a pull of
+ * ids into rows and rh_bags_pool, rh_push_bags is rh_bags_unpool and a push of row_grads, (n, dim).
+ */
+RH_CHECKED rh_status rh_bags_pool(const rh_table *t, const rh_bags *bags, const float *rows,
+                                  float *out);
+RH_CHECKED rh_status rh_bags_unpool(const rh_table *t, const rh_bags *bags, const float *grads,
+                                    const float *rows, float *row_grads, float *d_weights);
 
 #ifdef __cplusplus
 }

@@ -51,7 +51,8 @@
     X(net)             \
     X(roster)          \
     X(process)         \
-    X(plan)
+    X(plan)            \
+    X(bags)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
 UNIT_SUITES(UNIT_SUITE_DECLARE)

@@ -92,6 +92,30 @@ START_TEST(axpy_add_and_scale_have_the_bits_of_their_twins) {
 }
 END_TEST
 
+START_TEST(max_takes_what_is_larger_and_leaves_what_has_no_order) {
+    const float special[] = {NAN, INFINITY, -INFINITY, 0, -0.0f};
+    struct rng g;
+    rng_init(&g, test_seed("kern_max"), 0);
+    for (size_t n = 0; n < N_MAX; n++) {
+        const size_t offset = n % OFFSETS;
+        struct array x = array_of(&g, n, n / 7 % OFFSETS), y = array_of(&g, n, offset);
+        for (size_t i = 0; i < n; i++) {
+            if (rng_below(&g, 4) == 0)
+                x.p[i] = special[rng_below(&g, 5)];
+            if (rng_below(&g, 4) == 0)
+                y.p[i] = special[rng_below(&g, 5)];
+        }
+        struct array z = copy_of(&y, n, offset);
+        kern_max(n, x.p, y.p);
+        kern_max_naive(n, x.p, z.p);
+        ck_assert_mem_eq(y.p, z.p, n * sizeof(float));
+        free(x.all);
+        free(y.all);
+        free(z.all);
+    }
+}
+END_TEST
+
 /* A multiplication and an addition in one rounding would give 2^-46 here. */
 START_TEST(nothing_is_fused) {
     const float x = 1 + 0x1p-23f, product = x * x;
@@ -201,6 +225,7 @@ Suite *kern_suite(void) {
     TCase *t = tcase_create("kern");
     tcase_add_test(t, dot_adds_in_its_lanes_to_the_bit);
     tcase_add_test(t, axpy_add_and_scale_have_the_bits_of_their_twins);
+    tcase_add_test(t, max_takes_what_is_larger_and_leaves_what_has_no_order);
     tcase_add_test(t, nothing_is_fused);
     tcase_add_test(t, norms_add_in_their_lanes_to_the_bit_and_are_near_the_naive_ones);
     tcase_add_test(t, norms_by_hand);
