@@ -105,7 +105,7 @@ void msg_get_opened(struct rd *r, struct msg_opened *m) {
     spec_get(r, &m->spec);
 }
 
-/* ---- freeze, tick, alive ---- */
+/* ---- freeze, reset, drop, tick, alive ---- */
 
 void msg_put_freeze(struct buf *b, const struct msg_freeze *m) {
     buf_put_u32(b, m->table);
@@ -121,6 +121,58 @@ void msg_get_freeze(struct rd *r, struct msg_freeze *m) {
     m->first = rd_u64(r);
     m->count = rd_u64(r);
     m->until_clock = rd_u64(r);
+}
+
+void msg_put_reset(struct buf *b, const struct msg_reset *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, m->count);
+}
+
+void msg_get_reset(struct rd *r, struct msg_reset *m) {
+    m->table = rd_u32(r);
+    m->count = rd_u32(r);
+}
+
+void msg_put_count(struct buf *b, const struct msg_count *m) {
+    buf_put_u32(b, m->rank);
+    buf_put_u32(b, 0);
+    buf_put_u64(b, m->pushes);
+}
+
+void msg_get_count(struct rd *r, struct msg_count *m) {
+    m->rank = rd_u32(r);
+    rd_must(r, rd_u32(r) == 0);
+    m->pushes = rd_u64(r);
+}
+
+void msg_put_init(struct buf *b, const struct msg_init *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, m->init);
+    for (int i = 0; i < SPEC_INIT_ARGS; i++)
+        buf_put_f64(b, m->init_arg[i]);
+    buf_put_u64(b, m->seed);
+    buf_put_u32(b, m->turn);
+    buf_put_u32(b, 0);
+}
+
+void msg_get_init(struct rd *r, struct msg_init *m) {
+    m->table = rd_u32(r);
+    m->init = rd_u32(r);
+    for (int i = 0; i < SPEC_INIT_ARGS; i++)
+        m->init_arg[i] = rd_f64(r);
+    m->seed = rd_u64(r);
+    m->turn = rd_u32(r);
+    rd_must(r, rd_u32(r) == 0);
+}
+
+void msg_put_drop(struct buf *b, const struct msg_drop *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, 0);
+}
+
+void msg_get_drop(struct rd *r, struct msg_drop *m) {
+    m->table = rd_u32(r);
+    rd_must(r, rd_u32(r) == 0);
 }
 
 void msg_put_tick(struct buf *b, const struct msg_tick *m) {
@@ -226,6 +278,26 @@ void msg_get_table_facts(struct rd *r, struct msg_table_facts *m) {
     m->touched = rd_u64(r);
     m->skipped = rd_u64(r);
     m->memory_bytes = rd_u64(r);
+}
+
+void msg_put_life(struct buf *b, const struct msg_life *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, m->turn);
+    buf_put_u64(b, m->steps);
+    buf_put_u64(b, m->touched);
+    buf_put_u64(b, m->held);
+    buf_put_u32(b, m->count);
+    buf_put_u32(b, 0);
+}
+
+void msg_get_life(struct rd *r, struct msg_life *m) {
+    m->table = rd_u32(r);
+    m->turn = rd_u32(r);
+    m->steps = rd_u64(r);
+    m->touched = rd_u64(r);
+    m->held = rd_u64(r);
+    m->count = rd_u32(r);
+    rd_must(r, rd_u32(r) == 0);
 }
 
 /* ---- sections ---- */

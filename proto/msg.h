@@ -50,6 +50,33 @@ struct msg_freeze {
 void msg_put_freeze(struct buf *b, const struct msg_freeze *m);
 void msg_get_freeze(struct rd *r, struct msg_freeze *m);
 
+/* RESET begins with msg_reset; then msg_count, count times. With WIRE_INIT it is msg_init. */
+struct msg_reset {
+    uint32_t table, count;
+};
+struct msg_count {
+    uint32_t rank;
+    uint64_t pushes;
+};
+struct msg_init {
+    uint32_t table, init;
+    double init_arg[SPEC_INIT_ARGS];
+    uint64_t seed;
+    uint32_t turn;
+};
+struct msg_drop {
+    uint32_t table;
+};
+enum { MSG_COUNT_BYTES = 16 };
+void msg_put_reset(struct buf *b, const struct msg_reset *m);
+void msg_get_reset(struct rd *r, struct msg_reset *m);
+void msg_put_count(struct buf *b, const struct msg_count *m);
+void msg_get_count(struct rd *r, struct msg_count *m);
+void msg_put_init(struct buf *b, const struct msg_init *m);
+void msg_get_init(struct rd *r, struct msg_init *m);
+void msg_put_drop(struct buf *b, const struct msg_drop *m);
+void msg_get_drop(struct rd *r, struct msg_drop *m);
+
 /* One per table in the body of TICK and BYE; head.sections counts them. */
 struct msg_tick {
     uint32_t table, pushed;
@@ -90,6 +117,15 @@ struct msg_table_facts {
 };
 void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m);
 void msg_get_table_facts(struct rd *r, struct msg_table_facts *m);
+
+/* Of one table; then msg_count, count times. */
+struct msg_life {
+    uint32_t table, turn, count;
+    uint64_t steps, touched, held;
+};
+#define MSG_ASK_LIFE 0x80000000u /* of what an INFO asks for; a table's number below it */
+void msg_put_life(struct buf *b, const struct msg_life *m);
+void msg_get_life(struct rd *r, struct msg_life *m);
 
 /* ---- sections of PULL, PUSH, WRITE and ROWS ---- */
 

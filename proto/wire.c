@@ -29,6 +29,8 @@ static const struct kind {
     [WIRE_BARRIER] = {.name = "BARRIER"},
     [WIRE_INFO] = {.name = "INFO"},
     [WIRE_BEAT] = {.name = "BEAT"},
+    [WIRE_RESET] = {.name = "RESET", .op = true, .flags = WIRE_INIT},
+    [WIRE_DROP] = {.name = "DROP", .op = true},
     [WIRE_WELCOME] = {.name = "WELCOME"},
     [WIRE_ACK] = {.name = "ACK"},
     [WIRE_ROWS] = {.name = "ROWS", .sections = true},

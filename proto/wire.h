@@ -38,6 +38,8 @@ enum wire_kind {
     WIRE_BARRIER,
     WIRE_INFO,
     WIRE_BEAT,
+    WIRE_RESET = 12,
+    WIRE_DROP = 13,
     WIRE_REQUESTS_END,
 
     WIRE_WELCOME = 65,
@@ -52,7 +54,7 @@ enum wire_kind {
     WIRE_ANSWERS_END
 };
 
-enum wire_flag { WIRE_NOSUM = 1, WIRE_RAW = 2, WIRE_UNDO = 4, WIRE_LOOK = 8 };
+enum wire_flag { WIRE_NOSUM = 1, WIRE_RAW = 2, WIRE_UNDO = 4, WIRE_LOOK = 8, WIRE_INIT = 256 };
 
 /* The number of an op. (0, 0, 0) comes before all. */
 struct opnum {

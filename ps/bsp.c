@@ -1,5 +1,5 @@
 /* bsp.c - clocks under bsp: the ops of a clock are held, and applied as one when every worker has
- * ended it: first writes and freezes, in rank order; then per table the fold of all gradients, as
+ * ended it: first writes, freezes, resets and drops, in rank order; then per table the fold of all gradients, as
  * one step of the optimizer. */
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static size_t visit(const struct shard *s, const struct waiting *op, const struc
     for (uint32_t i = 0; i < op->head.sections; i++) {
         struct msg_section sec;
         msg_get_section(&r, WIRE_PUSH, &sec);
-        msg_get_rows(&r, &sec, shard_table(s, sec.table)->spec.dim);
+        msg_get_rows(&r, &sec, shard_dim(s, sec.table));
         if (sec.table != t->number)
             continue;
         rows += sec.count;
@@ -114,18 +114,32 @@ static rh_status apply_pushes(struct shard *s, uint64_t clock, struct table *t, 
     return st;
 }
 
-/* Writes and freezes of the clock, in rank order. */
+/* What a held op does before the sum. */
+static rh_status apply_one(struct shard *s, const struct waiting *op) {
+    if (op->head.kind == WIRE_WRITE)
+        return ops_write(s, &op->head, op->frame);
+    if (resets_is_void(s, op))
+        return RH_OK;
+    switch (op->head.kind) {
+    case WIRE_FREEZE:
+        return ops_freeze(s, &op->head, op->frame, true);
+    case WIRE_RESET:
+        return resets_reset(s, &op->head, op->frame, true);
+    case WIRE_DROP:
+        return resets_drop(s, &op->head, op->frame, true);
+    default:
+        return RH_OK;
+    }
+}
+
+/* Writes, freezes, resets and drops of the clock, in rank order. */
 static rh_status apply_writes(struct shard *s, uint64_t clock) {
     rh_status st = RH_OK;
     for (uint32_t rank = 0; rank < s->n_sessions; rank++) {
         const struct session *w = s->sessions[rank];
         for (struct waiting *op = w == NULL ? NULL : w->held.first;
-             st == RH_OK && in_clock(op, clock); op = op->next) {
-            if (op->head.kind == WIRE_WRITE)
-                st = ops_write(s, &op->head, op->frame);
-            else if (op->head.kind == WIRE_FREEZE)
-                st = ops_freeze(s, &op->head, op->frame, true);
-        }
+             st == RH_OK && in_clock(op, clock); op = op->next)
+            st = apply_one(s, op);
     }
     return st;
 }

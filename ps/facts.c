@@ -4,7 +4,7 @@
 #include "common/err.h"
 #include "ps/shard_inner.h"
 
-enum { FACTS_MAX = 1 << 20 };
+enum { FACTS_MAX = WIRE_FRAME_MAX - WIRE_HEAD };
 
 static void put_shard(const struct shard *s, struct buf *b) {
     uint64_t parked = 0;
@@ -72,11 +72,17 @@ static void put_table(const struct shard *s, const struct table *t, uint64_t clo
     msg_put_table_facts(b, &m);
 }
 
+static rh_status no_table(const struct shard *s, uint32_t number) {
+    return shard_dropped(s, number) != NULL
+               ? shard_no_table(s, "INFO", number)
+               : err_set(RH_ENOTFOUND, "there is no table number %u", number);
+}
+
 static rh_status put_tables(const struct shard *s, uint32_t what, uint64_t clock, struct buf *b) {
     if (what != 1) {
         const struct table *t = shard_table(s, what - 1);
         if (t == NULL)
-            return err_set(RH_ENOTFOUND, "there is no table number %u", what - 1);
+            return no_table(s, what - 1);
         buf_put_u32(b, 1);
         put_table(s, t, clock, b);
         return RH_OK;
@@ -91,12 +97,36 @@ static rh_status put_tables(const struct shard *s, uint32_t what, uint64_t clock
     return RH_OK;
 }
 
+static rh_status put_life(const struct shard *s, uint32_t number, struct buf *b) {
+    const struct table *t = shard_table(s, number);
+    if (t == NULL)
+        return no_table(s, number);
+    struct msg_life m = {
+        .table = number,
+        .turn = (uint32_t)(t->renewed >> 32),
+        .steps = s->steps[number - 1],
+        .touched = t->store.n_touched,
+        .held = resets_held_rows(s, number),
+    };
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        m.count += s->sessions[i] != NULL && session_pushes(s->sessions[i], number) != 0;
+    msg_put_life(b, &m);
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        uint64_t pushes = s->sessions[i] != NULL ? session_pushes(s->sessions[i], number) : 0;
+        if (pushes != 0)
+            msg_put_count(b, &(struct msg_count){.rank = i, .pushes = pushes});
+    }
+    return RH_OK;
+}
+
 void facts_answer(struct shard *s, uint32_t peer, const struct head *h, uint32_t what) {
     struct buf b;
     buf_init(&b, FACTS_MAX);
     rh_status st = RH_OK;
     if (what == 0)
         put_shard(s, &b);
+    else if (what & MSG_ASK_LIFE)
+        st = put_life(s, what & ~MSG_ASK_LIFE, &b);
     else
         st = put_tables(s, what, clock_of(s, h), &b);
     if (st == RH_OK && b.bad)

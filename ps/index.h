@@ -27,6 +27,9 @@ struct index_ops {
     /* rows[i] = local row of id i; ids: n little-endian u64 at any address. RH_ERANGE names an id
      * that is not below num, or that belongs to another shard; rows is then undefined. */
     rh_status (*locate)(struct index *ix, const uint8_t *ids, uint32_t n, uint64_t *rows);
+
+    /* The other way: the id that locate found this row for. */
+    uint64_t (*id_of)(const struct index *ix, uint64_t row);
 };
 
 extern const struct index_ops index_dense;

@@ -75,5 +75,14 @@ static rh_status dense_locate(struct index *ix, const uint8_t *ids, uint32_t n, 
     return compute_rows(ix, ids, n, rows) ? RH_OK : refuse_first_bad(ix, ids, n);
 }
 
-const struct index_ops index_dense = {
-    .name = "dense", .init = dense_init, .fini = dense_fini, .locate = dense_locate};
+static uint64_t dense_id_of(const struct index *ix, uint64_t row) {
+    uint64_t slot = ix->first + row / ix->per_slot;
+    /* The order of bits reversed twice is the order they had. */
+    return row % ix->per_slot * PLACE_SLOTS + place_slot(slot);
+}
+
+const struct index_ops index_dense = {.name = "dense",
+                                      .init = dense_init,
+                                      .fini = dense_fini,
+                                      .locate = dense_locate,
+                                      .id_of = dense_id_of};

@@ -116,27 +116,41 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
 
 /* ---- tables ---- */
 
+/* The newest: an older one of the name is about to be dropped. NULL if that one is, too. */
 static struct table *find_by_name(const struct shard *s, const char *name) {
-    for (uint32_t i = 0; i < s->n_tables; i++)
+    for (uint32_t i = s->n_tables; i-- > 0;)
         if (s->tables[i] != NULL && strcmp(s->tables[i]->name, name) == 0)
-            return s->tables[i];
+            return resets_will_drop(s, i + 1) ? NULL : s->tables[i];
     return NULL;
+}
+
+static rh_status not_there(const struct shard *s, const char *name) {
+    for (uint32_t i = s->n_tables; i-- > 0;)
+        if (s->dropped[i] != NULL && strcmp(s->dropped[i]->name, name) == 0)
+            return err_set(RH_ENOTFOUND, "there is no table \"%s\": worker %u has dropped it", name,
+                           s->dropped[i]->dropped_by);
+    return err_set(RH_ENOTFOUND, "there is no table \"%s\"", name);
 }
 
 static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t number,
                             struct table **out) {
     if (number > SHARD_TABLES_MAX)
-        return err_set(RH_ELIMIT, "a job has at most %d tables", SHARD_TABLES_MAX);
+        return err_set(RH_ELIMIT, "a job has at most %d tables, dropped ones included",
+                       SHARD_TABLES_MAX);
     if (number > s->n_tables) {
         struct table **tables = realloc(s->tables, number * sizeof *tables);
         if (tables != NULL)
             s->tables = tables;
+        struct table **dropped = realloc(s->dropped, number * sizeof *dropped);
+        if (dropped != NULL)
+            s->dropped = dropped;
         uint64_t *steps = realloc(s->steps, number * sizeof *steps);
         if (steps != NULL)
             s->steps = steps;
-        if (tables == NULL || steps == NULL)
+        if (tables == NULL || dropped == NULL || steps == NULL)
             return err_set(RH_ENOMEM, "no memory for table %s", m->name);
         memset(tables + s->n_tables, 0, (number - s->n_tables) * sizeof *tables);
+        memset(dropped + s->n_tables, 0, (number - s->n_tables) * sizeof *dropped);
         memset(steps + s->n_tables, 0, (number - s->n_tables) * sizeof *steps);
         s->n_tables = number;
     }
@@ -147,30 +161,46 @@ static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t 
     return st;
 }
 
-rh_status lead_open(struct shard *s, const struct msg_open *m, struct table **out) {
-    struct table *t = find_by_name(s, m->name);
-    if (t == NULL && m->find)
-        return err_set(RH_ENOTFOUND, "there is no table \"%s\"", m->name);
-    rh_status st = spec_check_name(m->name);
+/* The table that stands under the lead's number, or NULL. An older table of the same name is one
+ * whose DROP has not come here yet: the lead would not have given its name away otherwise. */
+static rh_status find_by_number(const struct shard *s, const struct msg_open *m,
+                                struct table **out) {
+    if (shard_dropped(s, m->table) != NULL)
+        return shard_no_table(s, "OPEN", m->table);
+    const struct table *newest = find_by_name(s, m->name);
+    *out = shard_table(s, m->table);
+    if (*out != NULL && strcmp((*out)->name, m->name) != 0)
+        return err_set(RH_EPROTO, "table number %u is \"%s\" here, not \"%s\"", m->table,
+                       (*out)->name, m->name);
+    if (*out == NULL && newest != NULL && newest->number > m->table)
+        return err_set(RH_EPROTO, "table \"%s\" is number %u here, not %u", m->name, newest->number,
+                       m->table);
+    return RH_OK;
+}
+
+rh_status lead_open(struct shard *s, const struct msg_open *m, bool make, struct table **out) {
+    if (m->table == 0 && s->cfg.shard != 0)
+        return err_set(RH_EPROTO, "only the lead, shard 0, gives numbers to tables");
+    struct table *t = NULL;
+    rh_status st = RH_OK;
+    if (m->table == 0)
+        t = find_by_name(s, m->name);
+    else
+        st = find_by_number(s, m, &t);
+    if (st == RH_OK && t == NULL && (m->find || !make))
+        return not_there(s, m->name);
+    if (st == RH_OK)
+        st = spec_check_name(m->name);
     if (st == RH_OK && !m->find)
         st = spec_check(&m->spec);
     if (st == RH_OK && t != NULL && !m->find)
         st = spec_same(&t->spec, &m->spec, m->name);
     if (st != RH_OK)
         return st;
-    if (m->table == 0 && s->cfg.shard != 0)
-        return err_set(RH_EPROTO, "only the lead, shard 0, gives numbers to tables");
-    if (t != NULL) {
-        if (m->table != 0 && m->table != t->number)
-            return err_set(RH_EPROTO, "table \"%s\" is number %u here, not %u", m->name, t->number,
-                           m->table);
-        *out = t;
-        return RH_OK;
-    }
-    if (m->table != 0 && shard_table(s, m->table) != NULL)
-        return err_set(RH_EPROTO, "table number %u is \"%s\" here, not \"%s\"", m->table,
-                       shard_table(s, m->table)->name, m->name);
-    return make_table(s, m, m->table != 0 ? m->table : s->n_tables + 1, out);
+    if (t == NULL)
+        return make_table(s, m, m->table != 0 ? m->table : s->n_tables + 1, out);
+    *out = t;
+    return RH_OK;
 }
 
 /* ---- barriers ---- */

@@ -14,7 +14,10 @@ static bool is_lr(double lr) {
     return isfinite(lr) && lr >= 0;
 }
 
-rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f) {
+/* closing: the op was held meanwhile, and its sections of tables that were dropped since then get
+ * table NULL. */
+static rh_status read_parts(struct shard *s, const struct head *h, const struct frame *f,
+                            bool closing) {
     struct rd r;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     rd_bytes(&r, sizeof(uint64_t)); /* the digest */
@@ -24,12 +27,15 @@ rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f
         if (r.bad)
             break;
         p->table = shard_table(s, p->sec.table);
-        if (p->table == NULL)
-            return err_set(RH_EPROTO, "%s names table %u, which was not opened here",
-                           wire_kind_name(h->kind), p->sec.table);
-        msg_get_rows(&r, &p->sec, p->table->spec.dim);
+        const struct table *is =
+            p->table == NULL && closing ? shard_dropped(s, p->sec.table) : p->table;
+        if (is == NULL)
+            return shard_no_table(s, wire_kind_name(h->kind), p->sec.table);
+        msg_get_rows(&r, &p->sec, is->spec.dim);
         if (r.bad)
             break;
+        if (p->table == NULL)
+            continue;
         if (h->kind == WIRE_PUSH && (p->sec.pushes == 0 || !is_lr(p->sec.lr)))
             return err_set(RH_EPROTO, "PUSH number %llu of worker %u to table \"%s\" with lr %g",
                            (unsigned long long)p->sec.pushes, h->worker, p->table->name, p->sec.lr);
@@ -41,6 +47,10 @@ rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f
         return err_set(RH_EPROTO, "the body of a %s from worker %u cannot be read",
                        wire_kind_name(h->kind), h->worker);
     return RH_OK;
+}
+
+rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f) {
+    return read_parts(s, h, f, false);
 }
 
 /* ops_parts has located every section; a table that stands in several keeps only its last. */
@@ -60,6 +70,13 @@ static rh_status saw_pushes(struct shard *s, struct session *w, uint32_t table, 
     return st;
 }
 
+/* T of the push in hand. One that was numbered before the table's last reset, and came after it, is a
+ * first step that does not count. */
+static uint64_t step_of(const struct shard *s, uint32_t table) {
+    uint64_t steps = s->steps[table - 1];
+    return steps == 0 ? 1 : steps;
+}
+
 static rh_status push_now(struct shard *s, struct session *w, const struct head *h) {
     for (uint32_t i = 0; i < h->sections; i++) {
         const struct part *p = &s->parts[i];
@@ -68,7 +85,7 @@ static rh_status push_now(struct shard *s, struct session *w, const struct head 
             st = saw_pushes(s, w, p->sec.table, p->sec.pushes);
         if (st == RH_OK && !table_is_frozen(p->table, h->num.clock))
             st = table_update(p->table, p->sec.ids, p->sec.count, p->sec.rows, p->sec.lr,
-                              s->steps[p->sec.table - 1]);
+                              step_of(s, p->sec.table));
         if (st != RH_OK)
             return st;
     }
@@ -76,9 +93,11 @@ static rh_status push_now(struct shard *s, struct session *w, const struct head 
 }
 
 rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) {
-    rh_status st = ops_parts(s, h, f);
+    rh_status st = read_parts(s, h, f, s->mode == MODE_BSP);
     for (uint32_t i = 0; st == RH_OK && i < h->sections; i++) {
         const struct part *p = &s->parts[i];
+        if (p->table == NULL)
+            continue;
         st = relocate(s->parts, i, h->sections);
         if (st == RH_OK)
             table_write(p->table, p->sec.ids, p->sec.count, p->sec.rows);
@@ -92,8 +111,10 @@ rh_status ops_freeze(struct shard *s, const struct head *h, const struct frame *
     struct msg_freeze m;
     msg_get_freeze(&r, &m);
     struct table *t = shard_table(s, m.table);
-    if (!rd_done(&r) || t == NULL)
+    if (!rd_done(&r))
         return err_set(RH_EPROTO, "a FREEZE from worker %u cannot be read", h->worker);
+    if (t == NULL)
+        return shard_no_table(s, "FREEZE", m.table);
     if (m.first != 0 || m.count != t->spec.rows)
         return err_set(
             RH_EINVAL,
@@ -143,6 +164,14 @@ static rh_status take_freeze(struct shard *s, struct session *w, const struct he
     return st == RH_OK && s->mode == MODE_BSP ? hold(w, h, f) : st;
 }
 
+/* A RESET or DROP: now, or at the close of its clock. */
+static rh_status take_reset(struct shard *s, struct session *w, const struct head *h,
+                            struct frame *f) {
+    bool now = s->mode != MODE_BSP;
+    rh_status st = h->kind == WIRE_RESET ? resets_reset(s, h, f, now) : resets_drop(s, h, f, now);
+    return st == RH_OK && !now ? hold(w, h, f) : st;
+}
+
 /* The end of a clock: the counts of all tables, so that every shard agrees on T at a cut. */
 static rh_status take_end(struct shard *s, struct session *w, const struct head *h,
                           struct frame *f) {
@@ -151,6 +180,8 @@ static rh_status take_end(struct shard *s, struct session *w, const struct head 
     for (uint32_t i = 0; i < h->sections; i++) {
         struct msg_tick m;
         msg_get_tick(&r, &m);
+        if (!r.bad && shard_dropped(s, m.table) != NULL)
+            continue; /* by another worker: this one may not have heard of it */
         if (r.bad || shard_table(s, m.table) == NULL || !is_lr(m.lr))
             return err_set(RH_EPROTO, "a %s from worker %u cannot be read", wire_kind_name(h->kind),
                            h->worker);
@@ -194,7 +225,7 @@ void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame
     if (st == RH_OK && !m.find)
         st = err_set(RH_EINVAL, "an observer may look at tables, not make them");
     if (st == RH_OK)
-        st = lead_open(s, &m, &t);
+        st = lead_open(s, &m, false, &t);
     if (st == RH_OK)
         say_opened(s, peer, h, t, 0);
     else
@@ -203,10 +234,14 @@ void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame
 
 /* ---- taking an op ---- */
 
-/* What makes an op the same op: table and ids where it has some, else its whole body. */
+/* What makes an op the same op: table and ids where it has some, else its whole body; of a RESET the
+ * table, for a clock that is redone counts other pushes. */
 static rh_status read_digest(const struct head *h, const struct frame *f, uint64_t *digest) {
     if (h->kind != WIRE_PUSH && h->kind != WIRE_WRITE) {
-        *digest = hash64(f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+        size_t len = f->len - WIRE_HEAD;
+        if (h->kind == WIRE_RESET && !(h->flags & WIRE_INIT) && len > sizeof(uint32_t))
+            len = sizeof(uint32_t);
+        *digest = hash64(f->data + WIRE_HEAD, len);
         return RH_OK;
     }
     struct rd r;
@@ -215,14 +250,15 @@ static rh_status read_digest(const struct head *h, const struct frame *f, uint64
     return r.bad ? err_set(RH_EPROTO, "an op from worker %u cannot be read", h->worker) : RH_OK;
 }
 
+/* again: it is a repeat. */
 static void answer_op(struct shard *s, struct session *w, const struct head *h, struct frame *f,
-                      rh_status st) {
+                      rh_status st, bool again) {
     struct msg_open m;
     struct table *t = NULL;
     if (st == RH_OK && h->kind == WIRE_OPEN) {
         st = read_open(h, f, &m);
         if (st == RH_OK)
-            st = lead_open(s, &m, &t);
+            st = lead_open(s, &m, !again, &t);
     }
     if (st != RH_OK)
         shard_refuse(s, w->peer, h, st);
@@ -245,6 +281,8 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         st = take_write(s, w, h, f);
     else if (st == RH_OK && h->kind == WIRE_FREEZE)
         st = take_freeze(s, w, h, f);
+    else if (st == RH_OK && (h->kind == WIRE_RESET || h->kind == WIRE_DROP))
+        st = take_reset(s, w, h, f);
     else if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE))
         st = take_end(s, w, h, f);
     session_took(w, h->num, digest, st);
@@ -253,7 +291,7 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         if (h->kind == WIRE_BYE)
             w->state = SESSION_GONE;
     }
-    answer_op(s, w, h, f, st);
+    answer_op(s, w, h, f, st, false);
 }
 
 static void say_nack(struct shard *s, struct session *w, const struct head *h) {
@@ -271,7 +309,7 @@ static void repeat(struct shard *s, struct session *w, const struct head *h, str
         st = session_recall(w, h->num, digest, &was);
     if (st == RH_OK && was != RH_OK)
         st = err_set(was, "refused before: %s", status_text(was));
-    answer_op(s, w, h, f, st);
+    answer_op(s, w, h, f, st, true);
 }
 
 /* What a taken op may have set free: early ops behind it, parked pulls, clocks, barriers. */

@@ -19,8 +19,7 @@ static rh_status read_parts(struct shard *s, const struct head *h, const struct 
             break;
         p->table = shard_table(s, p->sec.table);
         if (p->table == NULL)
-            return err_set(RH_EPROTO, "PULL names table %u, which was not opened here",
-                           p->sec.table);
+            return shard_no_table(s, "PULL", p->sec.table);
         *body_len += msg_section_bytes(WIRE_ROWS, p->sec.count, p->table->spec.dim);
         rows += p->sec.count;
         rows_bytes += (size_t)p->sec.count * p->table->spec.dim * sizeof(float);

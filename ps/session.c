@@ -83,7 +83,7 @@ void session_free(struct session **s) {
     waiting_clear(&(*s)->held);
     waiting_clear(&(*s)->pulls);
     free((*s)->answers);
-    free((*s)->pushes);
+    free((*s)->counts);
     free(*s);
     *s = NULL;
 }
@@ -177,20 +177,47 @@ struct waiting *session_unpark(struct session *s) {
 }
 
 uint64_t session_pushes(const struct session *s, uint32_t table) {
-    return table < s->n_pushes ? s->pushes[table] : 0;
+    return table < s->n_counts ? s->counts[table].pushes : 0;
+}
+
+static uint64_t counted(const struct push_count *c) {
+    return c->pushes > c->base ? c->pushes - c->base : 0;
+}
+
+uint64_t session_counted(const struct session *s, uint32_t table) {
+    return table < s->n_counts ? counted(&s->counts[table]) : 0;
+}
+
+static rh_status count_of(struct session *s, uint32_t table, struct push_count **out) {
+    if (table >= s->n_counts) {
+        uint32_t n = table + 16;
+        struct push_count *c = realloc(s->counts, n * sizeof *c);
+        if (c == NULL)
+            return err_set(RH_ENOMEM, "no memory to count the pushes of worker %u", s->rank);
+        memset(c + s->n_counts, 0, (n - s->n_counts) * sizeof *c);
+        s->counts = c;
+        s->n_counts = n;
+    }
+    *out = &s->counts[table];
+    return RH_OK;
 }
 
 rh_status session_saw_pushes(struct session *s, uint32_t table, uint64_t pushes, uint64_t *grown) {
-    if (table >= s->n_pushes) {
-        uint32_t n = table + 16;
-        uint64_t *p = realloc(s->pushes, n * sizeof *p);
-        if (p == NULL)
-            return err_set(RH_ENOMEM, "no memory to count the pushes of worker %u", s->rank);
-        memset(p + s->n_pushes, 0, (n - s->n_pushes) * sizeof *p);
-        s->pushes = p;
-        s->n_pushes = n;
-    }
-    *grown = pushes > s->pushes[table] ? pushes - s->pushes[table] : 0;
-    s->pushes[table] += *grown;
+    struct push_count *c = NULL;
+    rh_status st = count_of(s, table, &c);
+    if (st != RH_OK)
+        return st;
+    uint64_t before = counted(c);
+    if (pushes > c->pushes)
+        c->pushes = pushes;
+    *grown = counted(c) - before;
     return RH_OK;
+}
+
+rh_status session_rebase(struct session *s, uint32_t table, uint64_t base) {
+    struct push_count *c = NULL;
+    rh_status st = count_of(s, table, &c);
+    if (st == RH_OK && base > c->base)
+        c->base = base;
+    return st;
 }

@@ -18,6 +18,12 @@ enum {
     SESSION_PULLS_MAX = 1024 /* pulls parked */
 };
 
+/* A worker's pushes to one table. */
+struct push_count {
+    uint64_t pushes; /* t_w: all that it has made */
+    uint64_t base;   /* those before the table's last reset: they count for nothing */
+};
+
 enum session_state { SESSION_NEVER = 0, SESSION_HERE = 1, SESSION_GONE = 2 };
 
 /* A frame that waits: an early op, a held op, or a parked pull. */
@@ -55,8 +61,8 @@ struct session {
     struct waiting_list early; /* ascending */
     struct waiting_list held;  /* bsp: taken ops of clocks that are not closed, in order */
     struct waiting_list pulls; /* in order of arrival */
-    uint64_t *pushes;          /* (n_pushes) by table number: t_w, the worker's pushes to it */
-    uint32_t n_pushes;
+    struct push_count *counts; /* (n_counts) by table number */
+    uint32_t n_counts;
 };
 
 rh_status session_new(uint32_t rank, struct session **out) MUST_CHECK;
@@ -92,9 +98,15 @@ struct waiting *session_unpark(struct session *s);
 /* t_w of a table; 0 before the first. */
 uint64_t session_pushes(const struct session *s, uint32_t table);
 
-/* Raises t_w, never lowers it. *grown: by how much. RH_ENOMEM. */
+/* Raises t_w, never lowers it. *grown: by how many that count. RH_ENOMEM. */
 rh_status session_saw_pushes(struct session *s, uint32_t table, uint64_t pushes,
                              uint64_t *grown) MUST_CHECK;
+
+/* Pushes up to this one count no more. Never lowers it. RH_ENOMEM. */
+rh_status session_rebase(struct session *s, uint32_t table, uint64_t base) MUST_CHECK;
+
+/* The pushes to a table that count for its T. */
+uint64_t session_counted(const struct session *s, uint32_t table);
 
 /* ---- lists of waiting frames ---- */
 

@@ -38,11 +38,14 @@ void shard_free(struct shard **out) {
         return;
     for (uint32_t i = 0; i < s->n_sessions; i++)
         session_free(&s->sessions[i]);
-    for (uint32_t i = 0; i < s->n_tables; i++)
+    for (uint32_t i = 0; i < s->n_tables; i++) {
         table_free(&s->tables[i]);
+        table_free(&s->dropped[i]);
+    }
     fold_fini(&s->fold);
     free(s->sessions);
     free(s->tables);
+    free(s->dropped);
     free(s->steps);
     free(s->parts);
     free(s);
@@ -51,6 +54,22 @@ void shard_free(struct shard **out) {
 
 struct table *shard_table(const struct shard *s, uint32_t number) {
     return number >= 1 && number <= s->n_tables ? s->tables[number - 1] : NULL;
+}
+
+struct table *shard_dropped(const struct shard *s, uint32_t number) {
+    return number >= 1 && number <= s->n_tables ? s->dropped[number - 1] : NULL;
+}
+
+uint32_t shard_dim(const struct shard *s, uint32_t number) {
+    const struct table *t = shard_table(s, number);
+    return (t != NULL ? t : shard_dropped(s, number))->spec.dim;
+}
+
+rh_status shard_no_table(const struct shard *s, const char *what, uint32_t number) {
+    const struct table *t = shard_dropped(s, number);
+    if (t == NULL)
+        return err_set(RH_EPROTO, "%s names table %u, which was not opened here", what, number);
+    return err_set(RH_ENOTFOUND, "table \"%s\" was dropped by worker %u", t->name, t->dropped_by);
 }
 
 struct session *shard_session(const struct shard *s, uint32_t rank) {

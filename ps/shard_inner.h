@@ -1,6 +1,6 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), pulls.c (what reads), bsp.c (clocks), lead.c (what all shards
- * must agree on), facts.c. */
+ * must agree on), resets.c (tables that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -34,7 +34,8 @@ struct shard {
 
     struct table **tables; /* (n_tables) by number - 1; NULL: another shard's lead has given it, not
                               heard of here */
-    uint64_t *steps;       /* (n_tables) T of each */
+    struct table **dropped; /* (n_tables) likewise: what is left of those that were dropped */
+    uint64_t *steps;        /* (n_tables) T of each */
     uint32_t n_tables;
 
     struct fold fold;
@@ -56,6 +57,12 @@ void shard_send(struct shard *s, uint32_t peer, struct frame *f);
 struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind);
 
 struct table *shard_table(const struct shard *s, uint32_t number);   /* NULL: no such table */
+struct table *shard_dropped(const struct shard *s, uint32_t number); /* NULL: it was not dropped */
+/* Why shard_table is NULL, to whom `what` names that number: RH_ENOTFOUND if it was dropped, or
+ * RH_EPROTO. */
+rh_status shard_no_table(const struct shard *s, const char *what, uint32_t number) MUST_CHECK;
+/* Of a table that is here, or was. */
+uint32_t shard_dim(const struct shard *s, uint32_t number);
 struct session *shard_session(const struct shard *s, uint32_t rank); /* NULL: never seen */
 
 /* ---- ops.c ---- */
@@ -92,14 +99,28 @@ uint32_t bsp_laggard(const struct shard *s, uint64_t clock);
  */
 rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
                      const struct msg_hello *m, struct session **out) MUST_CHECK;
-/* The table that an OPEN means, made if need be. *out is checked against the spec that was asked
- * for. */
-rh_status lead_open(struct shard *s, const struct msg_open *m, struct table **out) MUST_CHECK;
+/* The table that an OPEN means, made if need be and allowed. *out is checked against the spec that was
+ * asked for. */
+rh_status lead_open(struct shard *s, const struct msg_open *m, bool make,
+                    struct table **out) MUST_CHECK;
 void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index);
 /* Lets go whoever waits at a barrier that everyone has reached. */
 void lead_release(struct shard *s);
 /* The lowest rank that has not reached a barrier, or WIRE_NOBODY. */
 uint32_t lead_absent(const struct shard *s, uint32_t index);
+
+/* ---- resets.c ---- */
+/* A RESET or DROP: checked, and applied if it is time to. */
+rh_status resets_reset(struct shard *s, const struct head *h, const struct frame *f,
+                       bool apply) MUST_CHECK;
+rh_status resets_drop(struct shard *s, const struct head *h, const struct frame *f,
+                      bool apply) MUST_CHECK;
+/* True if a DROP of this table is held until its clock closes: its name is free already. */
+bool resets_will_drop(const struct shard *s, uint32_t table);
+/* True if a held op that is all about one table is about one that was dropped meanwhile. */
+bool resets_is_void(const struct shard *s, const struct waiting *op);
+/* Rows of a table that held pushes and writes name. */
+uint64_t resets_held_rows(const struct shard *s, uint32_t table);
 
 /* ---- facts.c ---- */
 void facts_answer(struct shard *s, uint32_t peer, const struct head *h, uint32_t what);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -75,16 +76,31 @@ rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slot
     return RH_OK;
 }
 
-void store_fini(struct store *s) {
-    if (s->weights != NULL)
-        munmap(s->weights, s->weight_bytes);
+static void close_slots(struct store *s) {
     if (s->slots != NULL)
         munmap(s->slots, s->slot_bytes);
     if (s->own != NULL)
         munmap(s->own, s->own_bytes);
+    s->slots = s->own = NULL;
+}
+
+void store_fini(struct store *s) {
+    if (s->weights != NULL)
+        munmap(s->weights, s->weight_bytes);
+    close_slots(s);
     if (s->touched != NULL)
         munmap(s->touched, s->touched_bytes);
     *s = (struct store){0};
+}
+
+void store_reset(struct store *s) {
+    close_slots(s);
+    /* The address space stays, so that nothing here can run out of it. A kernel that will not take
+     * the weights back (locked pages) does no harm: an untouched row's are not looked at. */
+    (void)madvise(s->weights, s->weight_bytes, MADV_DONTNEED);
+    if (madvise(s->touched, s->touched_bytes, MADV_DONTNEED) != 0)
+        memset(s->touched, 0, s->touched_bytes);
+    s->n_touched = 0;
 }
 
 rh_status store_open_slots(struct store *s) {

@@ -34,6 +34,9 @@ void store_fini(struct store *s); /* fine on a zeroed or half-made store */
 /* Reserves the optimizer's state, all zero. Does nothing if it is there or there is none to keep. */
 rh_status store_open_slots(struct store *s) MUST_CHECK;
 
+/* All rows untouched, no optimizer state: the memory goes back to the kernel. Cannot fail. */
+void store_reset(struct store *s);
+
 static inline float *store_row(const struct store *s, uint64_t row) {
     return s->weights + row * s->stride;
 }

@@ -53,11 +53,7 @@ free_table:
 void table_free(struct table **t) {
     if (*t == NULL)
         return;
-    if ((*t)->index.ops != NULL)
-        (*t)->index.ops->fini(&(*t)->index);
-    store_fini(&(*t)->store);
-    free((*t)->scratch);
-    free((*t)->rows);
+    table_empty(*t);
     free(*t);
     *t = NULL;
 }

@@ -24,7 +24,9 @@ struct table {
     const struct opt_ops *opt;
     uint64_t frozen_until; /* pushes of clocks below it are dropped. 0: not frozen; UINT64_MAX: for
                               ever */
+    uint64_t renewed;      /* (turn, rank) of the last init that was applied; 0: none */
     uint64_t skipped;      /* rows of updates that were not finite, with SPEC_SKIP */
+    uint32_t dropped_by;   /* of what is left of a dropped table: the worker's rank */
     float *scratch;        /* (dim): one row at an aligned address */
     uint64_t *rows;        /* (rows_cap): the last table_locate's answer */
     uint32_t rows_cap;
@@ -53,6 +55,20 @@ void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t 
  * RH_ENOMEM before anything has changed. */
 rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
                        double lr, uint64_t steps) MUST_CHECK;
+
+/* ---- a table's lives (table_life.c) ---- */
+
+/* Every row as if never touched, no optimizer state, frozen or not as the spec says. Gives the memory
+ * back. Cannot fail. */
+void table_reset(struct table *t);
+
+/* Another initializer, and every row its value: touched ones are overwritten, and keep their
+ * optimizer state. s: this table's spec but for init, its arguments, and seed; checked. */
+void table_renew(struct table *t, const struct spec *s);
+
+/* Gives all memory back but for the struct itself: name, number and spec may still be read, and
+ * table_free is called in the end. */
+void table_empty(struct table *t);
 
 static inline bool table_is_frozen(const struct table *t, uint64_t clock) {
     return clock < t->frozen_until;

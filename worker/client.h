@@ -41,6 +41,7 @@ struct rh_table {
     atomic_uint_fast64_t pushes; /* t_w: calls of this worker that pushed to it */
     atomic_uint_fast64_t thaws;  /* pushes of clocks below it are dropped, as far as we know */
     bool pushed;                 /* in this clock. Under the client's lock */
+    bool dropped;                /* likewise: its name, if it is open again, is another handle's */
 };
 
 struct rh_client {

@@ -2,13 +2,15 @@
 #include "worker/facts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "worker/op.h"
 
 enum {
     ASK_SHARD = 0,
-    ASK_TABLES = 1,   /* a table's number comes on top */
-    TABLE_FACTS = 160 /* bytes of one table's facts, at least: a bound for hostile counts */
+    ASK_TABLES = 1,    /* a table's number comes on top */
+    TABLE_FACTS = 160, /* bytes of one table's facts, at least: a bound for hostile counts */
+    RANKS_MAX = 1 << 16
 };
 
 /* ---- asking ---- */
@@ -147,6 +149,61 @@ rh_status facts_ask_table(rh_client *c, uint32_t number, struct facts_table *out
         *out = all.list[0];
     free(all.list);
     return s;
+}
+
+/* ---- a table's life ---- */
+
+static bool saw(struct facts_life *l, const struct msg_count *c) {
+    if (c->rank >= RANKS_MAX)
+        return false;
+    if (c->rank >= l->workers) {
+        uint64_t *p = realloc(l->pushes, (c->rank + 1) * sizeof *p);
+        if (p == NULL)
+            return false;
+        memset(p + l->workers, 0, (c->rank + 1 - l->workers) * sizeof *p);
+        l->pushes = p;
+        l->workers = c->rank + 1;
+    }
+    if (c->pushes > l->pushes[c->rank])
+        l->pushes[c->rank] = c->pushes;
+    return true;
+}
+
+static bool take_life(rh_op *op, const struct op_request *q, const struct head *h,
+                      struct rd *body) {
+    (void)q;
+    (void)h;
+    struct facts_life *l = op->sink;
+    struct msg_life m;
+    msg_get_life(body, &m);
+    if (body->bad || m.count > rd_left(body) / MSG_COUNT_BYTES)
+        return false;
+    l->steps = m.steps > l->steps ? m.steps : l->steps;
+    l->turn = m.turn > l->turn ? m.turn : l->turn;
+    l->touched += m.touched;
+    l->held += m.held;
+    for (uint32_t i = 0; i < m.count; i++) {
+        struct msg_count c;
+        msg_get_count(body, &c);
+        if (body->bad || !saw(l, &c))
+            return false;
+    }
+    return true;
+}
+
+rh_status facts_ask_life(rh_client *c, uint32_t number, struct facts_life *out) {
+    struct facts_life l = {0};
+    rh_status s = ask_and_wait(c, 0, c->shards, MSG_ASK_LIFE | number, take_life, &l);
+    if (s == RH_OK)
+        *out = l;
+    else
+        facts_fini_life(&l);
+    return s;
+}
+
+void facts_fini_life(struct facts_life *l) {
+    free(l->pushes);
+    *l = (struct facts_life){0};
 }
 
 uint64_t facts_parameters(const struct facts_table *t) {

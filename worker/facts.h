@@ -31,6 +31,17 @@ rh_status facts_ask_tables(rh_client *c, struct facts_table **out, uint32_t *n) 
 /* One table by its number. RH_ENOTFOUND. */
 rh_status facts_ask_table(rh_client *c, uint32_t number, struct facts_table *out) MUST_CHECK;
 
+/* What all shards together have seen of a table: the largest of each. */
+struct facts_life {
+    uint64_t steps, touched, held; /* touched and held are sums */
+    uint32_t turn;
+    uint64_t *pushes; /* (workers) by rank: t_w */
+    uint32_t workers;
+};
+
+rh_status facts_ask_life(rh_client *c, uint32_t number, struct facts_life *out) MUST_CHECK;
+void facts_fini_life(struct facts_life *l);
+
 /* Parameters that the table has, and those that a push may change. */
 uint64_t facts_parameters(const struct facts_table *t);
 uint64_t facts_trainable(const struct facts_table *t);

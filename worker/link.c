@@ -12,6 +12,7 @@ static const uint8_t answer_to[WIRE_REQUESTS_END] = {
     [WIRE_OPEN] = WIRE_OPENED, [WIRE_PULL] = WIRE_ROWS,      [WIRE_PUSH] = WIRE_ACK,
     [WIRE_WRITE] = WIRE_ACK,   [WIRE_FREEZE] = WIRE_ACK,     [WIRE_TICK] = WIRE_ACK,
     [WIRE_BYE] = WIRE_ACK,     [WIRE_BARRIER] = WIRE_PASSED, [WIRE_INFO] = WIRE_FACTS,
+    [WIRE_RESET] = WIRE_ACK,   [WIRE_DROP] = WIRE_ACK,
 };
 
 /* ---- lists ---- */

@@ -336,13 +336,46 @@ RH_API rh_init rh_kaiming_normal(const rh_table_spec *spec, double a, rh_fan fan
  *
  * RH_EMISMATCH: it exists with another spec, and the text names the field. A different lr is no
  * mismatch: the lr travels with the pushes. The table lives as long as its client; opening it twice
- * gives the same one.
+ * gives the same one, unless it was dropped between.
  */
 RH_CHECKED rh_status rh_table_open(rh_client *c, const char *name, const rh_table_spec *spec,
                                    rh_table **out);
 
 /* Opens a table that exists already, with the spec it has. RH_ENOTFOUND if there is none. */
 RH_CHECKED rh_status rh_table_find(rh_client *c, const char *name, rh_table **out);
+
+/*
+ * rh_table_reset, rh_table_init and rh_table_drop change a table as a whole, on every shard, for all
+ * workers. Any worker of the job may call them; observers may not (RH_EINVAL). What other workers
+ * have in flight meanwhile comes before or after it, shard by shard (async): where that matters, call
+ * rh_barrier on both sides. Under bsp they happen when the clock closes, in rank order, before the
+ * pushes of that clock.
+ */
+
+/* Every row is as if it had never been touched, and its memory is given back; no optimizer state; T
+ * is 0, and counts as from a fresh table; frozen only if the spec says so. Initializer, seed and
+ * the workers' learning rates stay. */
+RH_CHECKED rh_status rh_table_reset(rh_table *t);
+
+/*
+ * torch.nn.init.*_(emb.weight): every row becomes the initializer's value for (seed, name, id), rows
+ * that were pushed or written too, frozen or not. Optimizer state, T and freezing stay. It is in the
+ * spec from then on: rh_table_open wants the new initializer and seed (under bsp once the clock is
+ * closed), and RH_EMISMATCH names init or seed. A seed that was given before gives the same values
+ * again: for others give another, as one would call torch.manual_seed.
+ *
+ * A table that has touched rows or steps wants force 1, or it is RH_EINVAL with how many, and nothing
+ * has changed. RH_EINVAL too for what rh_table_open refuses: rh_orthogonal(), a NaN.
+ */
+RH_CHECKED rh_status rh_table_init(rh_table *t, rh_init init, uint64_t seed, int force);
+
+/*
+ * Removes the table, with its memory, from every shard. Its name is free at once. *t is NULL then; so
+ * it is after RH_ENOTFOUND: another worker was first. Another handle's next call is RH_ENOTFOUND and
+ * says which worker has dropped it, but rh_tick goes on. Under bsp the pushes and writes of the clock
+ * to it are lost, whoever made them, and until the clock closes it can still be pulled from.
+ */
+RH_CHECKED rh_status rh_table_drop(rh_table **t);
 
 RH_API uint64_t rh_table_num_embeddings(const rh_table *t);
 RH_API uint32_t rh_table_embedding_dim(const rh_table *t);

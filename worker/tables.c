@@ -8,6 +8,7 @@
 #include "proto/msg.h"
 #include "worker/facts.h"
 #include "worker/op.h"
+#include "worker/tables.h"
 
 /* The spec is checked, all but this. */
 static rh_status read_padding(int64_t padding_idx, struct spec *out) {
@@ -116,26 +117,50 @@ static rh_status open_everywhere(rh_client *c, const char *what, struct msg_open
 
 static rh_table *known(rh_client *c, const char *name) {
     rh_table *t = c->tables;
-    while (t != NULL && strcmp(t->name, name) != 0)
+    while (t != NULL && (t->dropped || strcmp(t->name, name) != 0))
         t = t->next;
     return t;
 }
 
-static rh_table *make(rh_client *c, const struct msg_open *m, const struct opened *o, double lr) {
+static rh_table *make(rh_client *c, const char *name, const struct opened *o, double lr) {
     rh_table *t = calloc(1, sizeof *t);
     if (t == NULL)
         return NULL;
     t->c = c;
     t->number = o->lead.table;
-    memcpy(t->name, m->name, sizeof t->name);
+    snprintf(t->name, sizeof t->name, "%s", name);
     t->spec = o->lead.spec;
     atomic_init(&t->lr, lr);
     atomic_init(&t->pushes, o->pushes);
     atomic_init(&t->thaws, o->lead.frozen ? UINT64_MAX : 0);
+    t->next = c->tables;
+    c->tables = t;
     return t;
 }
 
-/* want NULL: the table must exist. One thread at a time opens, so that a name becomes one handle. */
+/* The handle's spec follows what any worker has made of the table's. */
+void tables_renew(rh_table *t, const struct spec *s) {
+    t->spec.init = s->init;
+    t->spec.seed = s->seed;
+    memcpy(t->spec.init_arg, s->init_arg, sizeof t->spec.init_arg);
+}
+
+/* The handle of a table that was opened: the one that is there, unless another worker has dropped its
+ * table and this is a new one of the name. NULL: no memory. */
+static rh_table *handle_of(rh_client *c, const char *name, const struct opened *o, double lr) {
+    rh_table *t = known(c, name);
+    if (t == NULL)
+        return make(c, name, o, lr);
+    if (t->number != o->lead.table) {
+        t->dropped = true;
+        return make(c, name, o, lr);
+    }
+    tables_renew(t, &o->lead.spec);
+    return t;
+}
+
+/* want NULL: the table must exist. One thread at a time opens, so that a name becomes one handle. The
+ * shards are asked each time: another worker may have dropped the table, or changed its spec. */
 static rh_status open_table(rh_client *c, const char *what, const char *name,
                             const struct spec *want, rh_table **out) {
     struct msg_open m = {.find = want == NULL};
@@ -152,31 +177,21 @@ static rh_status open_table(rh_client *c, const char *what, const char *name,
                                : err_set(RH_ETIMEDOUT, "%s: another thread is opening one", what);
         return client_leave(c, s);
     }
-    rh_table *t = known(c, name);
-    if (t != NULL) {
-        s = want == NULL ? RH_OK : spec_same(&t->spec, want, name);
-        if (s == RH_OK)
-            *out = t;
-        return client_leave(c, s);
-    }
     c->opening = true;
     (void)client_leave(c, RH_OK);
 
     struct opened o;
     s = open_everywhere(c, what, &m, &o);
-    if (s == RH_OK) {
-        t = make(c, &m, &o, want == NULL ? o.lead.spec.lr : want->lr);
-        if (t == NULL)
-            s = err_set(RH_ENOMEM, "%s: no memory", what);
-    }
 
     pthread_mutex_lock(&c->lock);
     c->opening = false;
     c->news = true;
     if (s == RH_OK) {
-        t->next = c->tables;
-        c->tables = t;
-        *out = t;
+        rh_table *t = handle_of(c, name, &o, want == NULL ? o.lead.spec.lr : want->lr);
+        if (t == NULL)
+            s = err_set(RH_ENOMEM, "%s: no memory", what);
+        else
+            *out = t;
     }
     return client_leave(c, s);
 }

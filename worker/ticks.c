@@ -60,7 +60,7 @@ static rh_status make_end(rh_op *op, enum wire_kind kind) {
     buf_init(&b, WIRE_SECTIONS_MAX * MSG_TICK_BYTES);
     for (const rh_table *t = c->tables; t != NULL; t = t->next) {
         uint64_t pushes = t->pushes;
-        if (pushes == 0)
+        if (pushes == 0 || t->dropped)
             continue;
         msg_put_tick(&b,
                      &(struct msg_tick){

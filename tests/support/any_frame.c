@@ -10,9 +10,10 @@
 #include "tests/support/any_msg.h"
 
 const uint8_t any_kinds[ANY_KINDS] = {
-    WIRE_HELLO,  WIRE_OPEN,    WIRE_PULL,   WIRE_PUSH,   WIRE_WRITE,   WIRE_FREEZE, WIRE_TICK,
-    WIRE_BYE,    WIRE_BARRIER, WIRE_INFO,   WIRE_BEAT,   WIRE_WELCOME, WIRE_ACK,    WIRE_ROWS,
-    WIRE_REFUSE, WIRE_NACK,    WIRE_OPENED, WIRE_PASSED, WIRE_FACTS,   WIRE_ALIVE,
+    WIRE_HELLO,  WIRE_OPEN,    WIRE_PULL,    WIRE_PUSH,  WIRE_WRITE,  WIRE_FREEZE,
+    WIRE_TICK,   WIRE_BYE,     WIRE_BARRIER, WIRE_INFO,  WIRE_BEAT,   WIRE_RESET,
+    WIRE_DROP,   WIRE_WELCOME, WIRE_ACK,     WIRE_ROWS,  WIRE_REFUSE, WIRE_NACK,
+    WIRE_OPENED, WIRE_PASSED,  WIRE_FACTS,   WIRE_ALIVE,
 };
 
 /* The tables that a receiver would have: number t has dims[t - 1]. */
@@ -61,14 +62,39 @@ static uint16_t put_ticks(struct rng *g, struct buf *b) {
     return (uint16_t)n;
 }
 
-/* A client knows what it asked for by its call's number; this one asks for tables in even calls. */
-static bool asked_for_tables(const struct head *h) {
-    return h->num.call % 2 == 0;
+/* A client knows what it asked for by its call's number; this one asks for all in turn. */
+enum asked { ASKED_SHARD, ASKED_TABLES, ASKED_LIFE, ASKED };
+
+static enum asked asked_for(const struct head *h) {
+    return h->num.call % ASKED;
+}
+
+static void put_counts(struct rng *g, struct buf *b, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        PUT(count);
+}
+
+/* A RESET is half the time an init. */
+static void put_reset(struct rng *g, struct buf *b, struct head *h) {
+    if (rng_below(g, 2)) {
+        h->flags = WIRE_INIT;
+        PUT(init);
+        return;
+    }
+    struct msg_reset m = any_reset(g, rng_below(g, 4));
+    msg_put_reset(b, &m);
+    put_counts(g, b, m.count);
 }
 
 static void put_facts(struct rng *g, struct buf *b, const struct head *h) {
     uint32_t n = rng_below(g, 4);
-    if (asked_for_tables(h)) {
+    if (asked_for(h) == ASKED_LIFE) {
+        struct msg_life m = any_life(g, n);
+        msg_put_life(b, &m);
+        put_counts(g, b, n);
+        return;
+    }
+    if (asked_for(h) == ASKED_TABLES) {
         buf_put_u32(b, n);
         for (uint32_t i = 0; i < n; i++)
             PUT(table_facts);
@@ -98,6 +124,12 @@ static void put_body(struct rng *g, struct buf *b, struct head *h) {
         return;
     case WIRE_FREEZE:
         PUT(freeze);
+        return;
+    case WIRE_RESET:
+        put_reset(g, b, h);
+        return;
+    case WIRE_DROP:
+        PUT(drop);
         return;
     case WIRE_TICK:
     case WIRE_BYE:
@@ -216,6 +248,27 @@ static void read_shard_facts(struct rd *r) {
         r->bad = true;
 }
 
+static void read_counts(struct rd *r, uint32_t n) {
+    for (uint32_t i = 0; i < n && !r->bad; i++)
+        msg_get_count(r, &(struct msg_count){0});
+}
+
+static void read_life(struct rd *r) {
+    struct msg_life m;
+    msg_get_life(r, &m);
+    read_counts(r, m.count);
+}
+
+static void read_reset(struct rd *r, const struct head *h) {
+    if (h->flags & WIRE_INIT) {
+        msg_get_init(r, &(struct msg_init){0});
+        return;
+    }
+    struct msg_reset m;
+    msg_get_reset(r, &m);
+    read_counts(r, m.count);
+}
+
 static rh_status read_table_facts(struct rd *r) {
     uint32_t n = rd_u32(r);
     rh_status s = RH_OK;
@@ -254,6 +307,12 @@ static rh_status read_body(struct rd *r, const struct head *h) {
     case WIRE_FREEZE:
         msg_get_freeze(r, &(struct msg_freeze){0});
         return RH_OK;
+    case WIRE_RESET:
+        read_reset(r, h);
+        return RH_OK;
+    case WIRE_DROP:
+        msg_get_drop(r, &(struct msg_drop){0});
+        return RH_OK;
     case WIRE_TICK:
     case WIRE_BYE:
         for (uint32_t i = 0; i < h->sections; i++)
@@ -276,9 +335,12 @@ static rh_status read_body(struct rd *r, const struct head *h) {
         return r->bad ? RH_OK : spec_check(&m.spec);
     }
     case WIRE_FACTS:
-        if (asked_for_tables(h))
+        if (asked_for(h) == ASKED_TABLES)
             return read_table_facts(r);
-        read_shard_facts(r);
+        if (asked_for(h) == ASKED_LIFE)
+            read_life(r);
+        else
+            read_shard_facts(r);
         return RH_OK;
     case WIRE_ALIVE:
         msg_get_alive(r, &(struct msg_alive){0});

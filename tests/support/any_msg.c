@@ -2,6 +2,7 @@
 #include "tests/support/any_msg.h"
 
 #include <math.h>
+#include <string.h>
 
 void any_name(struct rng *g, char out[WIRE_NAME_MAX + 1]) {
     static const char letters[] = "abcXYZ019_.-";
@@ -18,7 +19,7 @@ double any_real(struct rng *g) {
     return sign * ldexp(1 + rng_unit_open(rng_u64(g)), (int)rng_below(g, 200) - 100);
 }
 
-static void any_init(struct rng *g, struct spec *s) {
+static void any_spec_init(struct rng *g, struct spec *s) {
     s->init = SPEC_ZEROS + rng_below(g, SPEC_INITS_END - SPEC_ZEROS);
     if (s->init != SPEC_ZEROS)
         s->init_arg[0] = any_real(g);
@@ -71,7 +72,7 @@ struct spec any_spec(struct rng *g) {
         .nonfinite = rng_below(g, 2),
         .padding_idx = SPEC_NO_PADDING,
     };
-    any_init(g, &s);
+    any_spec_init(g, &s);
     any_opt(g, &s);
     any_lookup(g, &s);
     return s;
@@ -124,6 +125,26 @@ struct msg_freeze any_freeze(struct rng *g) {
         .count = rng_u64(g),
         .until_clock = rng_u64(g),
     };
+}
+
+struct msg_reset any_reset(struct rng *g, uint32_t count) {
+    return (struct msg_reset){.table = rng_u32(g), .count = count};
+}
+
+struct msg_count any_count(struct rng *g) {
+    return (struct msg_count){.rank = rng_u32(g), .pushes = rng_u64(g)};
+}
+
+struct msg_init any_init(struct rng *g) {
+    struct spec s = any_spec(g);
+    struct msg_init m = {
+        .table = rng_u32(g), .init = s.init, .seed = rng_u64(g), .turn = rng_u32(g)};
+    memcpy(m.init_arg, s.init_arg, sizeof m.init_arg);
+    return m;
+}
+
+struct msg_drop any_drop(struct rng *g) {
+    return (struct msg_drop){.table = rng_u32(g)};
 }
 
 struct msg_tick any_tick(struct rng *g) {
@@ -183,4 +204,15 @@ struct msg_table_facts any_table_facts(struct rng *g) {
     };
     any_name(g, m.name);
     return m;
+}
+
+struct msg_life any_life(struct rng *g, uint32_t count) {
+    return (struct msg_life){
+        .table = rng_u32(g),
+        .turn = rng_u32(g),
+        .count = count,
+        .steps = rng_u64(g),
+        .touched = rng_u64(g),
+        .held = rng_u64(g),
+    };
 }

@@ -14,10 +14,15 @@ struct msg_welcome any_welcome(struct rng *g);
 struct msg_open any_open(struct rng *g);
 struct msg_opened any_opened(struct rng *g);
 struct msg_freeze any_freeze(struct rng *g);
+struct msg_reset any_reset(struct rng *g, uint32_t count);
+struct msg_count any_count(struct rng *g);
+struct msg_init any_init(struct rng *g);
+struct msg_drop any_drop(struct rng *g);
 struct msg_tick any_tick(struct rng *g);
 struct msg_alive any_alive(struct rng *g);
 struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members);
 struct msg_member_facts any_member_facts(struct rng *g);
 struct msg_table_facts any_table_facts(struct rng *g);
+struct msg_life any_life(struct rng *g, uint32_t count);
 
 #endif

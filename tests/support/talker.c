@@ -108,8 +108,8 @@ int talker_hello(struct talker *t, uint32_t mode, uint32_t world) {
     return kind;
 }
 
-static int send_op(struct talker *t, uint8_t kind, uint16_t flags, uint16_t sections,
-                   const struct buf *body) {
+int talker_op(struct talker *t, uint8_t kind, uint16_t flags, uint16_t sections,
+              const struct buf *body) {
     struct opnum prev = t->last;
     t->head.num.call++;
     t->head.num.part = 0;
@@ -125,7 +125,7 @@ int talker_open(struct talker *t, const char *name, const struct spec *spec) {
     strcpy(m.name, name);
     buf_wrap(&b, room, sizeof room);
     msg_put_open(&b, &m);
-    return send_op(t, WIRE_OPEN, 0, 0, &b);
+    return talker_op(t, WIRE_OPEN, 0, 0, &b);
 }
 
 static int send_rows(struct talker *t, uint8_t kind, const struct msg_section *sec, uint32_t dim,
@@ -138,7 +138,7 @@ static int send_rows(struct talker *t, uint8_t kind, const struct msg_section *s
     assert(!b.bad);
     memcpy(ids_at, ids, sec->count * sizeof *ids);
     memcpy(rows_at, rows, (size_t)sec->count * dim * sizeof *rows);
-    return send_op(t, kind, 0, 1, &b);
+    return talker_op(t, kind, 0, 1, &b);
 }
 
 int talker_push(struct talker *t, uint32_t table, uint32_t n, const uint64_t *ids, uint32_t dim,
@@ -158,7 +158,7 @@ int talker_freeze(struct talker *t, uint32_t table, uint64_t count, uint64_t unt
     struct buf b;
     buf_wrap(&b, room, sizeof room);
     msg_put_freeze(&b, &(struct msg_freeze){.table = table, .count = count, .until_clock = until});
-    return send_op(t, WIRE_FREEZE, undo ? WIRE_UNDO : 0, 0, &b);
+    return talker_op(t, WIRE_FREEZE, undo ? WIRE_UNDO : 0, 0, &b);
 }
 
 int talker_end(struct talker *t, uint8_t kind, uint32_t table, uint32_t pushed, double lr,
@@ -169,7 +169,7 @@ int talker_end(struct talker *t, uint8_t kind, uint32_t table, uint32_t pushed, 
     if (table != 0)
         msg_put_tick(&b, &(struct msg_tick){table, pushed, lr, pushes});
     t->head.num.call = WIRE_CALL_END - 1;
-    int answer = send_op(t, kind, 0, table != 0, &b);
+    int answer = talker_op(t, kind, 0, table != 0, &b);
     t->head.num = (struct opnum){t->head.num.clock + 1, 0, 0};
     return answer;
 }

@@ -47,6 +47,10 @@ int talker_freeze(struct talker *t, uint32_t table, uint64_t count, uint64_t unt
 int talker_end(struct talker *t, uint8_t kind, uint32_t table, uint32_t pushed, double lr,
                uint64_t pushes);
 
+/* An op with a body that is made already. */
+int talker_op(struct talker *t, uint8_t kind, uint16_t flags, uint16_t sections,
+              const struct buf *body);
+
 /* Asks for n rows. Returns the kind of the answer, 0 if there is none; rows are filled on ROWS. */
 int talker_pull(struct talker *t, uint32_t table, uint32_t n, const uint64_t *ids, uint32_t dim,
                 float *rows);

@@ -81,6 +81,20 @@ START_TEST(freeze_comes_back) {
 }
 END_TEST
 
+static struct msg_reset any_reset_of_three(struct rng *from) {
+    return any_reset(from, 3);
+}
+#define any_reset any_reset_of_three
+
+START_TEST(reset_init_and_drop_come_back) {
+    ROUND_TRIP(reset, SAME(table); SAME(count);)
+    ROUND_TRIP(count, SAME(rank); SAME(pushes); ck_assert_uint_eq(b.len, MSG_COUNT_BYTES);)
+    ROUND_TRIP(init, SAME(table); SAME(init); SAME(seed); SAME(turn);
+               ck_assert_mem_eq(in.init_arg, out.init_arg, sizeof in.init_arg);)
+    ROUND_TRIP(drop, SAME(table);)
+}
+END_TEST
+
 START_TEST(tick_comes_back) {
     ROUND_TRIP(tick, SAME(table); SAME(pushed); SAME(lr); SAME(pushes);
                ck_assert_uint_eq(b.len, MSG_TICK_BYTES);)
@@ -97,6 +111,11 @@ static struct msg_shard_facts any_facts_of_two(struct rng *from) {
 }
 #define any_shard_facts any_facts_of_two
 
+static struct msg_life any_life_of_two(struct rng *from) {
+    return any_life(from, 2);
+}
+#define any_life any_life_of_two
+
 START_TEST(facts_come_back) {
     ROUND_TRIP(shard_facts, SAME(shard); SAME(shards); SAME(mode); SAME(world); SAME(uptime_ms);
                SAME(closed); SAME(pulls); SAME(pulled_rows); SAME(pushes); SAME(pushed_rows);
@@ -107,6 +126,7 @@ START_TEST(facts_come_back) {
     ROUND_TRIP(table_facts, SAME(table); SAME(frozen); ck_assert_str_eq(in.name, out.name);
                same_spec(&in.spec, &out.spec); SAME(steps); SAME(touched); SAME(skipped);
                SAME(memory_bytes);)
+    ROUND_TRIP(life, SAME(table); SAME(turn); SAME(count); SAME(steps); SAME(touched); SAME(held);)
 }
 END_TEST
 
@@ -134,6 +154,10 @@ START_TEST(what_must_be_zero_is_refused_when_it_is_not) {
     REFUSED(welcome, 24, 1);
     REFUSED(welcome, 31, 1);
     REFUSED(freeze, 4, 1);
+    REFUSED(count, 4, 1);
+    REFUSED(init, 52, 1);
+    REFUSED(drop, 4, 1);
+    REFUSED(life, 36, 1);
 }
 END_TEST
 
@@ -414,6 +438,7 @@ Suite *msg_suite(void) {
     tcase_add_test(tc, open_comes_back);
     tcase_add_test(tc, opened_comes_back);
     tcase_add_test(tc, freeze_comes_back);
+    tcase_add_test(tc, reset_init_and_drop_come_back);
     tcase_add_test(tc, tick_comes_back);
     tcase_add_test(tc, alive_comes_back);
     tcase_add_test(tc, facts_come_back);

@@ -1,0 +1,35 @@
+/* table_life.c - a table begins anew, in whole or in its weights, or ends. See table.h. */
+#include <stdlib.h>
+
+#include "ps/table.h"
+
+void table_reset(struct table *t) {
+    store_reset(&t->store);
+    t->frozen_until = t->spec.frozen ? UINT64_MAX : 0;
+    t->skipped = 0;
+}
+
+/* Rows stay touched: their optimizer state must be kept, and a row that has some is a touched one to
+ * everybody else. */
+void table_renew(struct table *t, const struct spec *s) {
+    t->spec = *s;
+    init_setup(&t->init, s, t->name);
+    const struct store *st = &t->store;
+    for (uint64_t word = 0; word * 64 < st->rows; word++) {
+        for (uint64_t left = st->touched[word]; left != 0; left &= left - 1) {
+            uint64_t row = word * 64 + (uint64_t)__builtin_ctzll(left);
+            init_row(&t->init, t->index.ops->id_of(&t->index, row), store_row(st, row));
+        }
+    }
+}
+
+void table_empty(struct table *t) {
+    if (t->index.ops != NULL)
+        t->index.ops->fini(&t->index);
+    store_fini(&t->store);
+    free(t->scratch);
+    free(t->rows);
+    t->scratch = NULL;
+    t->rows = NULL;
+    t->rows_cap = 0;
+}
