@@ -217,7 +217,11 @@ rh_status session_saw_pushes(struct session *s, uint32_t table, uint64_t pushes,
 rh_status session_rebase(struct session *s, uint32_t table, uint64_t base) {
     struct push_count *c = NULL;
     rh_status st = count_of(s, table, &c);
-    if (st == RH_OK && base > c->base)
+    if (st != RH_OK)
+        return st;
+    if (base > c->base)
         c->base = base;
-    return st;
+    if (base > c->pushes)
+        c->pushes = base;
+    return RH_OK;
 }

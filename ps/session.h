@@ -102,7 +102,8 @@ uint64_t session_pushes(const struct session *s, uint32_t table);
 rh_status session_saw_pushes(struct session *s, uint32_t table, uint64_t pushes,
                              uint64_t *grown) MUST_CHECK;
 
-/* Pushes up to this one count no more. Never lowers it. RH_ENOMEM. */
+/* Pushes up to this one count no more; that there were so many is known now. Never lowers either.
+ * RH_ENOMEM. */
 rh_status session_rebase(struct session *s, uint32_t table, uint64_t base) MUST_CHECK;
 
 /* The pushes to a table that count for its T. */

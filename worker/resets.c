@@ -37,6 +37,12 @@ static rh_status tell_all(rh_table *t, const char *what, enum wire_kind kind, ui
     return op_run(op);
 }
 
+/* How often this worker has pushed, by what any shard has seen: less than it has, where the last
+ * calls had no rows and no tick has told. */
+static uint64_t seen_of_mine(const rh_table *t, const struct facts_life *l) {
+    return t->c->rank < l->workers ? l->pushes[t->c->rank] : 0;
+}
+
 /* ---- reset ---- */
 
 static uint64_t max_u64(uint64_t a, uint64_t b) {
@@ -47,7 +53,7 @@ static uint64_t max_u64(uint64_t a, uint64_t b) {
  * the last that it has made. */
 static void put_reset(rh_table *t, const struct facts_life *l, struct buf *b) {
     uint32_t rank = t->c->rank;
-    uint64_t mine = max_u64(t->pushes, rank < l->workers ? l->pushes[rank] : 0);
+    uint64_t mine = max_u64(t->pushes, seen_of_mine(t, l));
     /* What was pushed while the table was known to be frozen has gone under a number that the next
      * push would have had. */
     uint64_t was = t->pushes;
@@ -109,6 +115,8 @@ rh_status rh_table_init(rh_table *t, rh_init init, uint64_t seed, int force) {
     s = facts_ask_life(t->c, t->number, &l);
     if (s != RH_OK)
         return s;
+    uint64_t mine = t->pushes, seen = seen_of_mine(t, &l);
+    l.steps += mine > seen ? mine - seen : 0;
     if (!force && l.touched + l.held + l.steps != 0)
         s = err_set(RH_EINVAL,
                     "%s: table %s has %llu touched rows and %llu steps%s, and all rows would be "

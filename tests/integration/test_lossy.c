@@ -38,8 +38,9 @@ static void time_pause(void *arg, int64_t until_ms) {
 
 /* A call that bsp keeps until the clock closes. */
 struct work {
-    bool write;
+    enum { PUSH, WRITE, RESET, INIT } what;
     int table;
+    float value; /* of an init */
     uint32_t n;
     uint64_t ids[N_MAX];
     float rows[N_MAX * DIM_MAX];
@@ -52,26 +53,37 @@ struct scene {
     struct net *net;
     rh_client *c;
     rh_table *t[TABLES];
+    float initial[TABLES]; /* what an untouched row is, all over */
     float rows[TABLES][ROWS * DIM_MAX];
     struct work kept[WORK_MAX];
     int n_kept;
 };
 
+static void fill(struct scene *s, int table, float value) {
+    s->initial[table] = value;
+    for (uint32_t i = 0; i < ROWS * dims[table]; i++)
+        s->rows[table][i] = value;
+}
+
 static void apply(struct scene *s, const struct work *w) {
     uint32_t dim = dims[w->table];
+    if (w->what == RESET || w->what == INIT) {
+        fill(s, w->table, w->what == INIT ? w->value : s->initial[w->table]);
+        return;
+    }
     for (uint32_t i = 0; i < w->n; i++) {
         for (uint32_t d = 0; d < dim; d++) {
             float *at = &s->rows[w->table][w->ids[i] * dim + d];
-            *at = w->write ? w->rows[i * dim + d] : *at - w->rows[i * dim + d];
+            *at = w->what == WRITE ? w->rows[i * dim + d] : *at - w->rows[i * dim + d];
         }
     }
 }
 
-/* Under bsp a clock's writes come before its pushes. */
+/* Under bsp a clock's pushes come last. */
 static void close_clock(struct scene *s) {
-    for (int write = 1; write >= 0; write--)
+    for (int push = 0; push <= 1; push++)
         for (int i = 0; i < s->n_kept; i++)
-            if (s->kept[i].write == (bool)write)
+            if ((s->kept[i].what == PUSH) == (bool)push)
                 apply(s, &s->kept[i]);
     s->n_kept = 0;
 }
@@ -99,7 +111,7 @@ static void make_ids(struct scene *s, uint32_t *n, uint64_t *ids) {
 
 /* Whole numbers: their sums are exact in any order. */
 static void make_work(struct scene *s, bool write, struct work *w) {
-    w->write = write;
+    w->what = write ? WRITE : PUSH;
     w->table = (int)rng_below(&s->rng, TABLES);
     make_ids(s, &w->n, w->ids);
     for (uint32_t i = 0; i < w->n * dims[w->table]; i++)
@@ -194,6 +206,42 @@ static void run_batch(struct scene *s) {
     rh_batch_free(&b);
 }
 
+static rh_table *open_one(struct scene *s, int i) {
+    rh_table *t;
+    char name[16];
+    snprintf(name, sizeof name, "t%d", i);
+    rh_table_spec spec;
+    rh_table_spec_init(&spec, ROWS, dims[i]);
+    spec.init = rh_zeros();
+    spec.optimizer = rh_sgd(1);
+    ok(s, rh_table_open(s->c, name, &spec, &t));
+    return t;
+}
+
+/* A table is reset, gets another initializer, or is dropped and made again. What this clock has done to
+ * a dropped one is lost; the new one is there at once. */
+static void begin_anew(struct scene *s) {
+    struct work w = {.what = rng_below(&s->rng, 2) ? RESET : INIT,
+                     .table = (int)rng_below(&s->rng, TABLES),
+                     .value = (float)rng_below(&s->rng, 9) - 4};
+    if (rng_below(&s->rng, 4) != 0) {
+        ok(s, w.what == RESET
+                  ? rh_table_reset(s->t[w.table])
+                  : rh_table_init(s->t[w.table], rh_constant((double)w.value), rng_u64(&s->rng), 1));
+        note(s, &w);
+        return;
+    }
+    ok(s, rh_table_drop(&s->t[w.table]));
+    ck_assert_ptr_null(s->t[w.table]);
+    int n = 0;
+    for (int i = 0; i < s->n_kept; i++)
+        if (s->kept[i].table != w.table)
+            s->kept[n++] = s->kept[i];
+    s->n_kept = n;
+    s->t[w.table] = open_one(s, w.table);
+    fill(s, w.table, 0);
+}
+
 static void tick(struct scene *s) {
     uint64_t clock = rh_clock(s->c);
     ok(s, rh_tick(s->c));
@@ -204,7 +252,7 @@ static void tick(struct scene *s) {
 static void step(struct scene *s) {
     if (s->n_kept + FLIGHTS + 2 > WORK_MAX)
         tick(s);
-    switch (rng_below(&s->rng, 10)) {
+    switch (rng_below(&s->rng, 11)) {
     case 0:
     case 1:
     case 2:
@@ -221,6 +269,9 @@ static void step(struct scene *s) {
     case 7:
     case 8:
         run_batch(s);
+        break;
+    case 9:
+        begin_anew(s);
         break;
     default:
         tick(s);
@@ -247,15 +298,8 @@ static void begin(struct scene *s, uint64_t seed, bool bsp, const struct lossy_c
     struct client_time time = {time_now, time_pause, &s->now_ms};
     ok(s, connect_over(&cfg, s->net, &r, &time, &s->c));
     s->c->part_bytes = 128; /* so that small calls have many parts */
-    for (int i = 0; i < TABLES; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "t%d", i);
-        rh_table_spec spec;
-        rh_table_spec_init(&spec, ROWS, dims[i]);
-        spec.init = rh_zeros();
-        spec.optimizer = rh_sgd(1);
-        ok(s, rh_table_open(s->c, name, &spec, &s->t[i]));
-    }
+    for (int i = 0; i < TABLES; i++)
+        s->t[i] = open_one(s, i);
 }
 
 /* Every row, at last. */

@@ -42,6 +42,7 @@
     X(session)         \
     X(fold)            \
     X(shard)           \
+    X(reset)           \
     X(word2vec_text)   \
     X(word2vec)        \
     X(spearman)        \

@@ -36,6 +36,7 @@ START_TEST(every_id_has_a_row_of_its_own_on_one_shard) {
             ck_assert_uint_lt(row, ix.rows);
             ck_assert(!taken[row]);
             taken[row] = true;
+            ck_assert_uint_eq(index_dense.id_of(&ix, row), id);
         }
         free(taken);
         index_dense.fini(&ix);

@@ -159,6 +159,27 @@ START_TEST(counts_of_pushes_only_grow) {
 }
 END_TEST
 
+START_TEST(pushes_up_to_a_base_do_not_count_whichever_comes_first) {
+    uint64_t grown;
+    ck_assert_int_eq(session_saw_pushes(s, 3, 5, &grown), RH_OK);
+    ck_assert_uint_eq(session_counted(s, 3), 5);
+    ck_assert_int_eq(session_rebase(s, 3, 7), RH_OK);
+    ck_assert_uint_eq(session_counted(s, 3), 0);
+    ck_assert_uint_eq(session_pushes(s, 3), 7);
+    ck_assert_int_eq(session_saw_pushes(s, 3, 6, &grown), RH_OK);
+    ck_assert_uint_eq(grown, 0);
+    ck_assert_int_eq(session_saw_pushes(s, 3, 9, &grown), RH_OK);
+    ck_assert_uint_eq(grown, 2);
+    ck_assert_int_eq(session_rebase(s, 3, 4), RH_OK); /* never lowered */
+    ck_assert_uint_eq(session_counted(s, 3), 2);
+    ck_assert_uint_eq(session_pushes(s, 3), 9);
+    ck_assert_int_eq(session_rebase(s, 4000, 1), RH_OK);
+    ck_assert_int_eq(session_saw_pushes(s, 4000, 1, &grown), RH_OK);
+    ck_assert_uint_eq(grown, 0);
+    ck_assert_uint_eq(session_counted(s, 5000), 0);
+}
+END_TEST
+
 /* 300 chains of 100 ops, each delivered in a random order with doubles until all are through: taken once each, in order. */
 START_TEST(any_order_with_doubles_gives_each_op_once) {
     uint64_t seed = test_seed("session");
@@ -222,6 +243,7 @@ Suite *session_suite(void) {
     tcase_add_test(tc, a_new_client_begins_behind_the_clock_that_the_last_one_left_open);
     tcase_add_test(tc, a_new_client_loses_what_was_held_of_the_open_clock_only);
     tcase_add_test(tc, counts_of_pushes_only_grow);
+    tcase_add_test(tc, pushes_up_to_a_base_do_not_count_whichever_comes_first);
     tcase_add_test(tc, any_order_with_doubles_gives_each_op_once);
     suite_add_tcase(suite, tc);
     return suite;

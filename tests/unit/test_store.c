@@ -118,6 +118,34 @@ START_TEST(words_of_a_row_stand_close_together_and_need_no_slots) {
 }
 END_TEST
 
+START_TEST(a_reset_store_has_nothing_touched_and_gives_its_memory_back) {
+    enum { N = 20000 };
+    ck_assert_int_eq(store_init(&s, N, 64, 2, 1), RH_OK);
+    size_t before = resident_bytes();
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    for (uint64_t row = 0; row < N; row++) {
+        for (uint32_t i = 0; i < 64; i++)
+            store_row(&s, row)[i] = 1;
+        memset(store_slot(&s, row), 1, 128 * sizeof(float));
+        store_own(&s, row)[0] = 1;
+        store_touch(&s, row);
+    }
+    const size_t used = N * (64 + 128 + 1) * sizeof(float);
+    ck_assert_uint_eq(store_memory_bytes(&s), used);
+    ck_assert_uint_gt(resident_bytes() - before, used / 10 * 9);
+    store_reset(&s);
+    ck_assert_uint_eq(store_memory_bytes(&s), 0);
+    ck_assert_uint_lt(resident_bytes(), before + used / 10);
+    for (uint64_t row = 0; row < N; row++)
+        ck_assert(!store_is_touched(&s, row));
+    ck_assert_int_eq(store_open_slots(&s), RH_OK); /* state begins from zeros again */
+    ck_assert(store_slot(&s, 7)[127] == 0 && *store_own(&s, 7) == 0);
+    store_row(&s, 7)[63] = 2;
+    store_touch(&s, 7);
+    ck_assert_uint_eq(s.n_touched, 1);
+}
+END_TEST
+
 START_TEST(an_optimizer_without_state_has_no_slots) {
     ck_assert_int_eq(store_init(&s, 100, 5, 0, 0), RH_OK);
     ck_assert_int_eq(store_open_slots(&s), RH_OK);
@@ -152,6 +180,7 @@ Suite *store_suite(void) {
     tcase_add_test(tc, touched_bits_do_not_spill);
     tcase_add_test(tc, slots_come_when_they_are_opened_and_stay);
     tcase_add_test(tc, words_of_a_row_stand_close_together_and_need_no_slots);
+    tcase_add_test(tc, a_reset_store_has_nothing_touched_and_gives_its_memory_back);
     tcase_add_test(tc, an_optimizer_without_state_has_no_slots);
     tcase_add_test(tc, too_much_address_space_is_enomem_with_the_sizes);
     tcase_add_test(tc, an_empty_store_can_be_ended);
