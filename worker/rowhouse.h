@@ -362,7 +362,8 @@ RH_CHECKED rh_status rh_table_reset(rh_table *t);
  * that were pushed or written too, frozen or not. Optimizer state, T and freezing stay. It is in the
  * spec from then on: rh_table_open wants the new initializer and seed (under bsp once the clock is
  * closed), and RH_EMISMATCH names init or seed. A seed that was given before gives the same values
- * again: for others give another, as one would call torch.manual_seed.
+ * again: for others give another, as one would call torch.manual_seed. The padding row becomes zeros,
+ * as nn.Embedding.reset_parameters() leaves it; a bare torch.nn.init would fill it.
  *
  * A table that has touched rows or steps wants force 1, or it is RH_EINVAL with how many, and nothing
  * has changed. RH_EINVAL too for what rh_table_open refuses: rh_orthogonal(), a NaN.

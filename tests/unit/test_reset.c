@@ -324,6 +324,21 @@ START_TEST(an_inited_row_is_what_a_new_table_of_that_spec_has) {
 }
 END_TEST
 
+START_TEST(an_init_makes_the_padding_row_zeros_again) {
+    join(ASYNC);
+    struct spec s = tens();
+    s.padding_idx = 6;
+    ck_assert_int_eq(talker_open(&a, "padded", &s), WIRE_OPENED);
+    ck_assert_int_eq(write(&a, 2, 6, 77), WIRE_ACK);
+    ck_assert_int_eq(init(&a, 2, constant(20, 1)), WIRE_ACK);
+    ck_assert(pull(&a, 2, 5) == 20.0f);
+    ck_assert(pull(&a, 2, 6) == 0.0f);
+    ck_assert_int_eq(write(&a, 2, 6, 77), WIRE_ACK);
+    ck_assert_int_eq(reset(&a, 2, (struct counts){0}), WIRE_ACK);
+    ck_assert(pull(&a, 2, 6) == 0.0f);
+}
+END_TEST
+
 START_TEST(a_table_is_opened_with_its_new_initializer_from_then_on) {
     join(ASYNC);
     struct spec s = tens();
@@ -644,6 +659,7 @@ Suite *reset_suite(void) {
     tcase_add_test(tc, the_life_of_a_table_tells_each_workers_pushes);
     tcase_add_test(tc, an_init_overwrites_every_row_and_keeps_optimizer_state_and_t);
     tcase_add_test(tc, an_inited_row_is_what_a_new_table_of_that_spec_has);
+    tcase_add_test(tc, an_init_makes_the_padding_row_zeros_again);
     tcase_add_test(tc, a_table_is_opened_with_its_new_initializer_from_then_on);
     tcase_add_test(tc, inits_of_two_workers_end_the_same_in_either_order);
     tcase_add_test(tc, an_initializer_that_cannot_be_is_refused_and_nothing_has_changed);
