@@ -88,12 +88,54 @@ static float largest_size(size_t n, const float *x) {
     return size;
 }
 
-/* Of x / top: 4^600 is no double, and a row that seemed endless would be made zeros. */
-static double sum_of_powers(size_t n, const float *x, double top, double p) {
+/* The powers are those of x / top: 4^600 is no double, and a row that seemed endless would be made
+ * zeros. by: 1 / top. */
+KERN_CLONES
+static double sum_of_whole_powers(size_t n, const float *x, double by, unsigned p) {
+    double lane[KERN_LANES] = {0};
+    for (size_t i = 0; i < n; i += KERN_LANES) {
+        double base[KERN_LANES] = {0}, power[KERN_LANES];
+        size_t left = n - i < KERN_LANES ? n - i : KERN_LANES;
+        for (size_t l = 0; l < left; l++)
+            base[l] = fabs((double)x[i + l]) * by;
+        for (size_t l = 0; l < KERN_LANES; l++)
+            power[l] = 1;
+        for (unsigned bits = p; bits > 0; bits >>= 1) {
+            for (size_t l = 0; bits & 1 && l < KERN_LANES; l++)
+                power[l] *= base[l];
+            for (size_t l = 0; l < KERN_LANES; l++)
+                base[l] *= base[l];
+        }
+        for (size_t l = 0; l < KERN_LANES; l++)
+            lane[l] += power[l];
+    }
+    return fold_lanes(lane);
+}
+
+static double sum_of_powers(size_t n, const float *x, double by, double p) {
     double lane[KERN_LANES] = {0};
     for (size_t i = 0; i < n; i++)
-        lane[i % KERN_LANES] += pow(fabs((double)x[i]) / top, p);
+        lane[i % KERN_LANES] += pow(fabs((double)x[i]) * by, p);
     return fold_lanes(lane);
+}
+
+/* The p-th root of s >= 1/2, by Newton's steps from above: each is nearer, until rounding stops them. */
+static double whole_root(double s, unsigned p) {
+    double root = 1, next = 1;
+    while (next < s) { /* the least power of two whose p-th power is not below s */
+        root *= 2;
+        next = 1;
+        for (unsigned i = 0; i < p; i++)
+            next *= root;
+    }
+    do {
+        double power = 1;
+        next = root;
+        for (unsigned i = 1; i < p; i++)
+            power *= next;
+        root = next - (next - s / power) / p;
+    } while (root < next);
+    return next;
 }
 
 double kern_norm(size_t n, const float *x, double p) {
@@ -104,7 +146,9 @@ double kern_norm(size_t n, const float *x, double p) {
     const double top = largest_size(n, x);
     if (isinf(p) || !(top > 0 && top <= FLT_MAX))
         return top;
-    return top * pow(sum_of_powers(n, x, top, p), 1 / p);
+    if (p > 2 && p <= KERN_P_MAX && p == floor(p))
+        return top * whole_root(sum_of_whole_powers(n, x, 1 / top, (unsigned)p), (unsigned)p);
+    return top * pow(sum_of_powers(n, x, 1 / top, p), 1 / p);
 }
 
 KERN_CLONES

@@ -35,11 +35,11 @@ void kern_add_naive(size_t n, const float *x, float *y);
 void kern_scale(size_t n, float a, float *restrict y);
 void kern_scale_naive(size_t n, float a, float *y);
 
-/* The p-norm for p > 0, (sum of |x[i]|^p)^(1/p); for p = INFINITY the largest |x[i]|. NaN if any x[i] is.
- * In double, and in lanes as kern_dot: squares of floats cannot overflow it. p = 1, 2 and INFINITY
- * need + * sqrt only, so their bits are the same on every machine. Any other p is libm's pow, of
- * |x[i]| divided by the largest of them: the same on like machines, but the last bit of pow may
- * differ between processors and C libraries. */
+/* The p-norm for p > 0, (sum of |x[i]|^p)^(1/p); for p = INFINITY the largest |x[i]|. NaN if any x[i]
+ * is. In double, and in lanes as kern_dot. INFINITY and whole p up to KERN_P_MAX need + - * / sqrt
+ * only, so their bits are the same on every machine. Any other p is libm's pow: slower, the same on
+ * like machines, but its last bit may differ between processors and C libraries. */
+enum { KERN_P_MAX = 16 };
 double kern_norm(size_t n, const float *x, double p);
 double kern_norm_naive(size_t n, const float *x, double p);
 

@@ -276,8 +276,8 @@ typedef enum rh_nonfinite {
  * by max_norm / (norm + 1e-7) where its norm is above; a push replaces its rows by what a pull would
  * give, and steps from there. So a row that is only looked up keeps its stored bits, which rh_read
  * alone shows. Scaling a scaled row again changes last bits at most. The norm is the p-th root of the
- * sum of |x|^p, with p = norm_type above 0, or INFINITY for the largest |x|. Other p than 1, 2 and
- * INFINITY use libm's pow: the last bit may then differ between kinds of machines.
+ * sum of |x|^p, with p = norm_type above 0, or INFINITY for the largest |x|. A p that is not whole, or
+ * above 16, uses libm's pow: it is slower, and the last bit may differ between kinds of machines.
  */
 typedef struct rh_table_spec {
     uint32_t size;

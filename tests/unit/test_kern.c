@@ -142,7 +142,7 @@ static double norm_by_lanes(size_t n, const float *x, double p) {
 }
 
 START_TEST(norms_add_in_their_lanes_to_the_bit_and_are_near_the_naive_ones) {
-    static const double ps[] = {1, 2, INFINITY, 0.5, 3, 2.5, 17};
+    static const double ps[] = {1, 2, INFINITY, 0.5, 3, 2.5, 4, 5, 7, 15, 16, 17, 100};
     struct rng g;
     rng_init(&g, test_seed("kern_norm"), 0);
     for (size_t n = 0; n < N_MAX; n++) {
@@ -167,6 +167,11 @@ START_TEST(norms_by_hand) {
     ck_assert(kern_norm(4, x, INFINITY) == 4);
     ck_assert_double_eq_tol(kern_norm(4, x, 3), cbrt(27 + 64), 1e-14);
     ck_assert_double_eq_tol(kern_norm(4, x, 0.5), 7 + 2 * sqrt(12), 1e-13);
+    float ones[4096];
+    for (int i = 0; i < 4096; i++)
+        ones[i] = 1;
+    ck_assert(kern_norm(4096, ones, 3) == 16 && kern_norm(4096, ones, 4) == 8);
+    ck_assert(kern_norm(64, ones, 6) == 2 && kern_norm(1, ones, 13) == 1);
     for (double p = 0.25; p < 5; p += 0.25)
         ck_assert(kern_norm(2, x + 2, p) == 0 && kern_norm(0, x, p) == 0);
 }
@@ -175,6 +180,8 @@ END_TEST
 /* Powers of these are no floats, and some of them no doubles. */
 START_TEST(norms_do_not_overflow_where_the_row_does_not) {
     const float large[] = {1e38f, 1e38f, 1e38f, 1e38f}, small[] = {1e-44f, 1e-44f};
+    ck_assert_double_eq_tol(kern_norm(4, large, 16) / large[0], pow(4, 0.0625), 1e-14);
+    ck_assert_double_eq_tol(kern_norm(2, small, 16) / small[0], pow(2, 0.0625), 1e-14);
     ck_assert_double_eq_tol(kern_norm(4, large, 2) / large[0], 2, 1e-14);
     ck_assert_double_eq_tol(kern_norm(4, large, 1) / large[0], 4, 1e-14);
     ck_assert_double_eq_tol(kern_norm(4, large, 100) / large[0], pow(4, 0.01), 1e-14);
