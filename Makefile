@@ -124,7 +124,7 @@ UNIT      := $(BUILD)/tests/unit
 CHECKS    := $(INTEGRATION:$(OBJ)/tests/integration/%.o=$(BUILD)/tests/%)
 FUZZERS   := $(FUZZ_MAINS:$(OBJ)/tests/fuzz/%.o=$(BUILD)/tests/%)
 BENCH     := $(BUILD)/tests/bench
-SCRIPTS   := $(sort $(filter-out %/run.sh %/lib.sh,$(wildcard tests/integration/*.sh)))
+SCRIPTS   := $(sort $(filter-out %/run.sh %/lib.sh %/need-python.sh,$(wildcard tests/integration/*.sh)))
 
 Q := $(if $(V),,@)
 say = @printf '  %-5s %s\n' $(1) '$(@:$(BUILD)/%=%)'

@@ -17,6 +17,7 @@ openmpi-bin       test,demo             mpirun: starts the processes of a job
 check             test,lint             the unit test framework
 python3           test                  helpers of the tests
 python3-numpy     test                  writes and reads the files of vectors that the tests exchange with it
+python3-torch     test                  PyTorch: the judge of optimizers, arguments and initializers
 wordnet-base      demo                  WordNet: the English text that the demo learns from
 clang             lint                  the second compiler; fuzzing
 libclang-rt-dev   lint                  its sanitizers and libFuzzer

@@ -1,0 +1,14 @@
+"""run.py [CLASS.TEST...] - the tests of the Python module: test_layout.py and test_module.py."""
+import os
+import sys
+
+sys.dont_write_bytecode = True
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [here, os.path.join(here, "../support"), os.path.join(here, "../../worker/python")]
+
+import check  # noqa: E402
+import test_layout  # noqa: E402
+import test_module  # noqa: E402
+
+if __name__ == "__main__":
+    check.main(test_layout, test_module)

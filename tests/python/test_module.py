@@ -1,0 +1,451 @@
+"""test_module.py - rowhouse from Python, over local: and over tcp:// with real servers."""
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import numpy as np
+import torch
+
+import rowhouse
+from rowhouse import arrays
+from servers import Servers
+
+SHARDS = 3
+DIM = 4
+TMP = os.environ.get("TMPDIR", "/tmp")
+
+
+class Python(unittest.TestCase):
+    """What is the same over every transport."""
+
+    servers = None
+
+    def setUp(self):
+        self.client = (rowhouse.connect("local:", local_shards=SHARDS) if self.servers is None
+                       else rowhouse.connect(self.servers.addresses, timeout=20))
+        self.name = self.id().rsplit(".", 1)[1][:60]  # tables live as long as servers do
+        self.addCleanup(self.client.close)
+
+    def table(self, rows=100, **options):
+        options.setdefault("optimizer", rowhouse.SGD(1))
+        options.setdefault("init", rowhouse.init.zeros())
+        return self.client.table(self.name, rows, DIM, **options)
+
+    def path(self, name):
+        return os.path.join(TMP, f"{type(self).__name__}-{self.name}-{name}")
+
+    # ---- rows ----
+
+    def test_rows_have_the_shape_of_the_ids_and_one_dimension_more(self):
+        t = self.table(init=rowhouse.init.normal())
+        every = t.pull(np.arange(100))
+        self.assertEqual((every.shape, every.dtype), ((100, DIM), np.float32))
+        for ids in (7, [7], [], [[1, 2, 3], [3, 2, 99]], (5, 5), np.int32([[[4]]]), np.uint8(200 % 100),
+                    np.arange(20)[::3], np.arange(6).reshape(2, 3).T, np.asarray([5, 6], ">i8"),
+                    np.array([99], np.uint64), torch.tensor([[0, 1], [2, 3]]), torch.tensor(8),
+                    torch.arange(12).reshape(3, 4).T, torch.zeros((2, 0, 3), dtype=torch.int32)):
+            shape = np.shape(ids)
+            rows = t.pull(ids)
+            self.assertEqual((rows.shape, rows.dtype), ((*shape, DIM), np.float32))
+            plain = np.asarray(ids).astype(np.int64)
+            self.assertTrue(np.array_equal(rows, every[plain]), ids)
+            self.assertTrue(np.array_equal(t.read(ids), rows))
+
+    def test_a_push_is_a_step_and_equal_ids_are_added_first(self):
+        t = self.table()
+        t.push([[3, 5], [3, 99]], np.arange(16).reshape(2, 2, DIM))
+        self.assertEqual(t.pull(3).tolist(), [-8, -10, -12, -14])
+        self.assertEqual(t.pull([5, 99, 0]).tolist(), [[-4, -5, -6, -7], [-12, -13, -14, -15], [0] * 4])
+        self.assertEqual(t.info().steps, 1)
+
+    def test_gradients_and_rows_may_be_lists_doubles_halves_integers_or_tensors(self):
+        t = self.table()
+        for k, grads in enumerate(([[1.0] * DIM], np.ones((1, DIM)), np.ones((1, DIM), np.float16),
+                                   np.ones((DIM, 1), np.float32).T, np.ones((1, DIM), np.int8),
+                                   torch.ones(1, DIM, dtype=torch.float64),
+                                   torch.ones(1, DIM, requires_grad=True)), start=1):
+            t.push([6], grads)
+            self.assertEqual(t.pull(6).tolist(), [-k] * DIM)
+        t.write(6, [1, 2, 3, 4])
+        self.assertEqual(t.read(6).tolist(), [1, 2, 3, 4])
+
+    def test_no_ids_are_a_step_and_change_nothing(self):
+        t = self.table()
+        t.push([], np.empty((0, DIM)))
+        t.write([], np.empty((0, DIM)))
+        self.client.tick()  # servers hear of such a step with the next frame
+        self.assertEqual((t.info().steps, t.info().touched), (1, 0))
+
+    def test_what_lies_in_memory_as_the_library_wants_it_is_not_copied(self):
+        for ids in (np.arange(6), np.arange(6, dtype=np.uint64).reshape(2, 3)):
+            self.assertIs(arrays.ids_of(ids, ""), ids)
+        tensor = torch.arange(6)
+        self.assertEqual(arrays.address(arrays.ids_of(tensor, "")), tensor.data_ptr())
+        rows = np.zeros((2, DIM), np.float32)
+        self.assertTrue(np.shares_memory(arrays.floats_of(rows, rows.shape, "", ""), rows))
+        tensor = torch.zeros(2, DIM)
+        self.assertEqual(arrays.address(arrays.floats_of(tensor, (2, DIM), "", "")), tensor.data_ptr())
+
+    def test_out_is_filled_and_returned(self):
+        t = self.table(init=rowhouse.init.constant(3))
+        for out in (np.zeros((2, DIM), np.float32), torch.zeros(2, DIM)):
+            self.assertIs(t.pull([1, 2], out=out), out)
+            self.assertEqual(out.tolist(), [[3] * DIM] * 2)
+        for out in (np.zeros((3, DIM), np.float32), np.zeros((2, DIM)), np.zeros((DIM, 2), np.float32).T):
+            with self.assertRaisesRegex(ValueError, "pull: out"):
+                t.pull([1, 2], out=out)
+
+    # ---- errors ----
+
+    def fails(self, kind, text, function, *arguments, **named):
+        with self.assertRaises(kind) as caught:
+            function(*arguments, **named)
+        self.assertIn(text, str(caught.exception))
+        return caught.exception
+
+    def test_an_id_out_of_range_is_an_index_error_with_its_place(self):
+        t = self.table()
+        row = np.zeros(DIM)
+        e = self.fails(IndexError, "pull: id 100 at position 1 is out of range: table "
+                       f"{self.name} has ids 0 to 99", t.pull, [0, 100])
+        self.assertEqual((type(e), e.status), (rowhouse.RangeError, rowhouse.Status.ERANGE))
+        self.fails(IndexError, "pull: id -1 at position (1, 0) is negative", t.pull, [[0, 1], [-1, 2]])
+        self.fails(IndexError, "id -1 is negative", t.pull, -1)
+        self.fails(IndexError, "id 9223372036854775808 at position 0", t.pull, np.array([2**63], np.uint64))
+        self.fails(IndexError, "id 18446744073709551616 is out of range", t.pull, [1, 2**64])
+        self.fails(IndexError, "push: id -5 at position 1", t.push, [3, -5], [row + 1, row])
+        self.fails(IndexError, "write: id 100 at", t.write, [3, 100], [row + 1, row])
+        self.fails(IndexError, "read: id 100 is", t.read, 100)
+        self.assertEqual(t.info().touched, 0)
+
+    def test_other_types_and_shapes_are_refused_with_both_shapes(self):
+        t = self.table()
+        self.fails(TypeError, "pull: ids must be integers, not float64", t.pull, [1.5])
+        self.fails(TypeError, "not bool", t.pull, [True])
+        self.fails(TypeError, "ids must be integers", t.pull, ["a"])
+        self.fails(ValueError, "push: grads has the shape (2, 3), but ids of the shape (2,) want (2, 4)",
+                   t.push, [1, 2], np.zeros((2, 3)))
+        self.fails(ValueError, "write: rows has the shape (4,), but ids of the shape (1,) want (1, 4)",
+                   t.write, [1], np.zeros(4))
+        self.fails(TypeError, "grads must be floats, not complex128", t.push, 1, np.zeros(4, complex))
+
+    def test_nan_is_refused_or_skipped_as_the_table_was_made(self):
+        t = self.table()
+        grads = np.ones((2, DIM))
+        grads[1, 2] = np.nan
+        self.fails(ValueError, "is nan", t.push, [1, 2], grads)
+        self.assertEqual((t.pull(1).tolist(), t.info().steps), ([0] * DIM, 0))
+        self.name += "2"
+        t = self.table(nonfinite="skip")
+        t.push([1, 2], grads)
+        self.assertEqual(t.pull([1, 2]).tolist(), [[-1] * DIM, [0] * DIM])
+        self.assertEqual(t.info().skipped, 1)
+
+    def test_what_a_table_cannot_be_is_refused_by_name(self):
+        self.fails(ValueError, "orthogonal", self.table, init=rowhouse.init.orthogonal())
+        self.fails(ValueError, "Adam has no amsgrad", self.table, optimizer=rowhouse.Adam(amsgrad=True))
+        self.fails(ValueError, "maximize", self.table, optimizer=rowhouse.SGD(1, maximize=True))
+        self.fails(ValueError, "reduce is 'max': use one of 'sum', 'mean'", self.table, reduce="max")
+        self.fails(ValueError, "num_embeddings -1", self.table, rows=-1)
+        self.table()
+        e = self.fails(rowhouse.MismatchError, "num_embeddings 100, not 101", self.table, rows=101)
+        self.assertEqual(e.status, rowhouse.Status.EMISMATCH)
+        self.fails(LookupError, 'no table "nobody"', self.client.find, "nobody")
+
+    def test_a_table_is_found_by_its_name(self):
+        t = self.table()
+        t.write(1, [1, 2, 3, 4])
+        found = self.client.find(self.name)
+        self.assertEqual((found.num_embeddings, found.embedding_dim), (100, DIM))
+        self.assertEqual(found.pull(1).tolist(), [1, 2, 3, 4])
+
+    # ---- nn.Embedding's arguments ----
+
+    def test_the_padding_row_begins_as_zeros_never_learns_and_may_be_set(self):
+        t = self.table(init=rowhouse.init.ones(), padding_idx=-98)
+        self.assertEqual(t.pull([1, 2, 3])[:, 0].tolist(), [1, 0, 1])
+        grads = np.ones((2, DIM))
+        grads[0] = np.nan  # as of losses that mask their padding
+        t.push([2, 3], grads)
+        self.assertEqual(t.pull([2, 3])[:, 0].tolist(), [0, 0])
+        t.write(2, [5] * DIM)
+        t.push(2, np.ones(DIM))
+        self.assertEqual(t.pull(2).tolist(), [5] * DIM)
+        self.name += "2"
+        self.fails(ValueError, "padding_idx 100 must be within num_embeddings, -100 to 99", self.table,
+                   padding_idx=100)
+
+    def test_rows_are_seen_within_max_norm_and_stored_as_they_were(self):
+        t = self.table(init=rowhouse.init.constant(3), max_norm=2, norm_type=float("inf"))
+        np.testing.assert_allclose(t.pull(1), [2] * DIM, rtol=1e-6)
+        self.assertEqual(t.read(1).tolist(), [3] * DIM)
+        t.push(1, np.ones(DIM))
+        np.testing.assert_allclose(t.read(1), [1] * DIM, rtol=1e-6)
+        self.name += "2"
+        self.fails(ValueError, "max_norm 0 must be above 0", self.table, max_norm=0)
+        self.fails(ValueError, "norm_type", self.table, max_norm=1, norm_type=-1)
+
+    def test_repeats_count_as_their_mean_where_a_table_scales_by_frequency(self):
+        t = self.table(scale_grad_by_freq=True)
+        t.push([1, 2, 1], [[2] * DIM, [2] * DIM, [4] * DIM])
+        self.assertEqual(t.pull([1, 2])[:, 0].tolist(), [-3, -2])
+
+    # ---- freezing, learning rates, clocks ----
+
+    def test_a_frozen_table_drops_pushes_and_takes_writes(self):
+        t = self.table()
+        t.freeze()
+        t.push(1, np.ones(DIM))
+        self.assertEqual((t.pull(1).tolist(), t.info().frozen, t.info().trainable), ([0] * DIM, 100, 0))
+        t.write(1, [5] * DIM)
+        t.unfreeze()
+        t.push(1, np.ones(DIM))
+        self.assertEqual((t.pull(1).tolist(), t.info().frozen), ([4] * DIM, 0))
+        self.fails(IndexError, "freeze: 51 rows from 50 on", t.freeze, 50, 51)
+        self.fails(IndexError, "unfreeze: rows from 100 on", t.unfreeze, 100)
+
+    def test_a_table_thaws_at_the_clock_it_was_frozen_until(self):
+        t = self.table()
+        t.freeze(until_clock=self.client.clock + 2)
+        seen = []
+        for _ in range(4):
+            t.push(1, np.ones(DIM))
+            self.client.tick()
+            seen.append(t.pull(1)[0])
+        self.assertEqual(seen, [0, 0, -1, -2])
+
+    def test_the_learning_rate_is_that_of_the_next_push(self):
+        t = self.table()
+        t.set_lr(0.25)
+        t.push(1, np.ones(DIM))
+        self.assertEqual(t.pull(1).tolist(), [-0.25] * DIM)
+        self.fails(ValueError, "lr is -1", t.set_lr, -1)
+
+    def test_a_client_knows_its_place_and_counts_its_clocks(self):
+        self.assertEqual((self.client.rank, self.client.world, self.client.shards), (0, 1, SHARDS))
+        before = self.client.clock
+        self.client.tick()
+        self.client.barrier(timeout=20)
+        self.assertEqual(self.client.clock, before + 1)
+
+    # ---- files ----
+
+    def test_loading_freezes_unless_told_otherwise(self):
+        values = np.arange(10 * DIM, dtype=np.float32).reshape(10, DIM)
+        path = self.path("v.npy")
+        np.save(path, values)
+        t = self.table()
+        report = t.load(path)
+        self.assertEqual((report.matched, report.missed, report.format), (10, 90, "npy"))
+        self.assertEqual(t.info().frozen, 100)
+        t.push(np.arange(10), np.ones((10, DIM)))
+        self.assertTrue(np.array_equal(t.pull(np.arange(10)), values))
+        self.name += "2"
+        t = self.table()
+        t.load(path, freeze=False, format="npy")
+        self.assertEqual(t.info().frozen, 0)
+        t.push(np.arange(10), np.ones((10, DIM)))
+        self.assertTrue(np.array_equal(t.pull(np.arange(10)), values - 1))
+
+    def test_words_go_where_the_vocabulary_says_and_come_back(self):
+        t = self.table(10)
+        with open(self.path("words"), "w") as file:
+            file.write("naïve\nmissing\n犬\n")
+        with open(self.path("vec"), "w") as file:
+            file.write("犬 1 2 3 4\nother 0 0 0 0\nnaïve 5 6 7 8\n")
+        report = t.load(self.path("vec"), vocab=self.path("words"), freeze=False)
+        self.assertEqual((report.matched, report.missed, report.unused, report.format), (2, 1, 1, "glove"))
+        self.assertEqual(report.first_missed, "missing")
+        self.assertEqual(t.pull([0, 1, 2]).tolist(), [[5, 6, 7, 8], [0] * DIM, [1, 2, 3, 4]])
+        t.export(self.path("out.txt"), ids=[2, 0], words=["犬", "naïve"])
+        with open(self.path("out.txt")) as file:
+            self.assertEqual(file.read(), "2 4\n犬 1 2 3 4\nnaïve 5 6 7 8\n")
+        t.export(self.path("out.npy"))
+        self.assertTrue(np.array_equal(np.load(self.path("out.npy")), t.pull(np.arange(10))))
+        self.fails(ValueError, "1 words for 2 rows", t.export, self.path("x"), ids=[1, 2], words=["a"])
+        self.fails(IndexError, "export: id 10 at position 0", t.export, self.path("x"), ids=[10])
+
+    def test_a_bad_file_is_named_and_changes_nothing(self):
+        t = self.table()
+        self.fails(LookupError, "/no/such/file", t.load, "/no/such/file")
+        with open(self.path("cut.npy"), "wb") as file:
+            file.write(b"\x93NUMPY\x01\x00")
+        self.fails(rowhouse.CorruptError, "cut.npy", t.load, self.path("cut.npy"))
+        np.save(self.path("wide.npy"), np.zeros((3, DIM + 1), np.float32))
+        self.fails(rowhouse.MismatchError, "wide.npy", t.load, self.path("wide.npy"))
+        self.fails(ValueError, "format is 'csv'", t.load, self.path("cut.npy"), format="csv")
+        self.assertEqual((t.info().touched, t.info().frozen), (0, 0))
+
+    # ---- the life of a client ----
+
+    def test_a_closed_client_says_so(self):
+        t = self.table()
+        self.client.close()
+        self.client.close()
+        for call in (lambda: t.pull(1), lambda: t.freeze(), self.client.tick, lambda: self.client.clock):
+            self.fails(rowhouse.InvalidError, "is closed", call)
+
+    def test_a_forked_child_is_told_to_connect_itself(self):
+        t = self.table()
+        child = os.fork()
+        if child == 0:
+            try:
+                t.pull(1)
+            except rowhouse.InvalidError as e:
+                with rowhouse.connect("local:") as own:
+                    fine = own.table("t", 10, 2).pull(3).shape == (2,)
+                os._exit(0 if "after a fork() the child must connect" in str(e) and fine else 2)
+            os._exit(1)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual(t.pull(1).tolist(), [0] * DIM)
+
+    def test_threads_share_a_client(self):
+        t = self.table()
+
+        def work():
+            for _ in range(50):
+                t.push(np.arange(8), np.ones((8, DIM), np.float32))
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        self.assertEqual(t.pull(np.arange(8)).tolist(), [[-200] * DIM] * 8)
+        self.assertEqual(t.info().steps, 200)
+
+
+class PythonOverTcp(Python):
+    @classmethod
+    def setUpClass(cls):
+        cls.servers = Servers(SHARDS)
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.servers.stop() != [0] * SHARDS:
+            raise AssertionError("a server did not end well")
+
+    def test_a_program_that_ends_without_a_close_has_said_goodbye(self):
+        with Servers(2, "--world", "1") as servers:
+            run(f"c = rowhouse.connect({servers.addresses}); c.table('t', 10, 2).push(1, [1, 2])")
+            self.assertEqual(servers.wait(10), [0, 0])
+
+    def test_a_client_that_nobody_holds_is_closed_but_not_while_a_table_is_held(self):
+        with Servers(1, "--world", "1") as servers:
+            t = rowhouse.connect(servers.addresses).table("t", 10, 2)
+            gc.collect()
+            self.assertEqual(t.pull(1).shape, (2,))
+            del t
+            self.assertEqual(servers.wait(10), [0])
+
+    def test_a_dead_server_is_a_timeout_that_names_it(self):
+        with Servers(1) as servers:
+            c = rowhouse.connect(servers.addresses, timeout=0.5)
+            t = c.table("t", 10, 2)
+            servers.processes[0].kill()
+            with self.assertRaises((TimeoutError, ConnectionError)) as caught:
+                t.pull(1)
+            self.assertIn("shard 0", str(caught.exception))
+            c.close()
+
+    def test_two_workers_of_a_bsp_job_step_as_one(self):
+        with Servers(2) as servers:
+            clients = [rowhouse.connect(servers.addresses, rank=r, world=2, mode="bsp", timeout=20)
+                       for r in range(2)]
+            tables = [c.table("t", 10, 2, optimizer=rowhouse.SGD(1), init=rowhouse.init.zeros(),
+                              reduce="mean") for c in clients]
+            for r, t in enumerate(tables):
+                t.push([1, 1], [[1, 2], [r, r]])
+            for c in clients:
+                c.tick()
+            for t in tables:
+                self.assertEqual(t.pull(1).tolist(), [-1.5, -2.5])
+            for c in clients:
+                c.close()
+
+
+def run(program, **environment):
+    """A Python program of its own that has imported rowhouse: what it printed."""
+    path = os.pathsep.join(sys.path[:1] + [os.path.dirname(os.path.dirname(rowhouse.__file__))])
+    done = subprocess.run([sys.executable, "-B", "-c", "import rowhouse\n" + program], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                          env={**os.environ, "PYTHONPATH": path, **environment})
+    return done.stdout.strip()
+
+
+class Package(unittest.TestCase):
+    def test_torch_is_not_imported(self):
+        self.assertEqual(run("import sys; print('torch' in sys.modules)"), "False")
+
+    def test_the_environment_says_where_to_connect(self):
+        self.assertEqual(run("print(rowhouse.connect())", RH_SERVERS="local:3", RH_RANK="0"),
+                         "<rowhouse.Client: rank 0 of 1, 3 shards>")
+        self.assertIn("RH_MODE", run("rowhouse.connect('local:')", RH_MODE="sometimes"))
+        self.assertEqual(run("print(rowhouse.connect('local:', mode='bsp').world)", RH_MODE="sometimes"), "1")
+
+    def test_the_library_is_where_rh_library_says(self):
+        self.assertIn("ImportError: rowhouse: cannot load its library: /no/lib.so",
+                      run("", RH_LIBRARY="/no/lib.so"))
+
+    def test_another_library_is_told_apart(self):
+        self.assertIn("it is older than this module", run("", RH_LIBRARY="libc.so.6"))
+
+    def test_options_that_make_no_sense_are_refused(self):
+        for text, options in (("mode is 'fast'", {"mode": "fast"}), ("ssp is not built", {"mode": "ssp"}),
+                              ("rank is -1", {"rank": -1}), ("rank 3 of world 2", {"rank": 3, "world": 2}),
+                              ("timeout is 0", {"timeout": 0}), ("local_shards is 65", {"local_shards": 65})):
+            with self.assertRaises(rowhouse.InvalidError) as caught:
+                rowhouse.connect("local:", **options)
+            self.assertIn(text, str(caught.exception))
+
+    def test_nobody_at_an_address_is_a_connection_error(self):
+        with self.assertRaisesRegex(ConnectionError, "tcp://127.0.0.1:1"):
+            rowhouse.connect("tcp://127.0.0.1:1", connect_timeout=0.2)
+
+    def test_python_runs_on_while_a_call_waits(self):
+        def wait():
+            with self.assertRaises(rowhouse.UnreachableError):
+                rowhouse.connect("tcp://127.0.0.1:1", connect_timeout=0.4)
+        thread = threading.Thread(target=wait)
+        thread.start()
+        turns = 0
+        while thread.is_alive():
+            time.sleep(0.01)
+            turns += 1
+        self.assertGreater(turns, 5)  # with the GIL held it would be 1 or 2
+
+    def test_initializers_are_torchs_laws(self):
+        def spread(init):
+            with rowhouse.connect("local:") as c:
+                rows = c.table("t", 2000, 50, init=init).pull(np.arange(2000))
+            return float(rows.mean()), float(rows.std()), float(np.abs(rows).max())
+        torch.manual_seed(0)
+        weight = torch.empty(2000, 50)
+        for name, arguments in (("uniform", (-0.5, 0.25)), ("normal", (1, 0.5)), ("xavier_uniform", (2,)),
+                                ("trunc_normal", (0.25, 1, -1, 1)), ("xavier_normal", ()),
+                                ("kaiming_uniform", (0.5, "fan_in", "leaky_relu")),
+                                ("kaiming_normal", (0, "fan_out", "relu")), ("zeros", ()), ("ones", ()),
+                                ("constant", (0.125,)), ("kaiming_normal", (0, "fan_in", "tanh"))):
+            getattr(torch.nn.init, name + "_")(weight, *arguments)
+            mean, std, largest = spread(getattr(rowhouse.init, name)(*arguments))
+            scale = max(1e-6, float(weight.std()))
+            self.assertAlmostEqual(mean, float(weight.mean()), delta=0.02 * scale, msg=name)
+            self.assertAlmostEqual(std, float(weight.std()), delta=0.02 * scale, msg=name)
+            if "normal" not in name or "trunc" in name:
+                self.assertAlmostEqual(largest, float(weight.abs().max()), delta=0.001, msg=name)
+        for name in ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+            self.assertAlmostEqual(rowhouse.init.calculate_gain(name), torch.nn.init.calculate_gain(name))
+        self.assertAlmostEqual(rowhouse.init.calculate_gain("leaky_relu", 0.5),
+                               torch.nn.init.calculate_gain("leaky_relu", 0.5))
+
+    def test_optimizers_have_torchs_arguments_and_defaults(self):
+        import inspect
+        for name in ("SGD", "Adagrad", "SparseAdam", "Adam", "AdamW", "RMSprop"):
+            theirs = inspect.signature(getattr(torch.optim, name)).parameters
+            for own in inspect.signature(getattr(rowhouse, name)).parameters.values():
+                if own.name == "steps_per_row":
+                    continue
+                self.assertIn(own.name, theirs, name)
+                if (name, own.name) != ("SGD", "lr"):  # which torch requires, too
+                    self.assertEqual(own.default, theirs[own.name].default, f"{name} {own.name}")

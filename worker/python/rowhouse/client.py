@@ -1,0 +1,177 @@
+"""client.py - joining a job, its tables and its clocks."""
+from __future__ import annotations
+
+import ctypes as C
+import weakref
+from typing import Any, Optional, Sequence, Union
+
+from . import _lib
+from ._lib import Mode, Nonfinite, Reduce, call, choose, lib
+from .errors import InvalidError
+from .init import Initializer
+from .optim import Optimizer
+from .table import Table
+
+
+def _ms(seconds: float, what: str) -> int:
+    """Never 0, which the library has for no time at all."""
+    if not 0 < seconds <= 2e6:
+        raise InvalidError(f"{what} is {seconds!r}: seconds, above 0 and at most 2000000")
+    return max(1, round(seconds * 1000))
+
+
+def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[int] = None,
+            world: Optional[int] = None, mode: Optional[str] = None,
+            timeout: Optional[float] = None, connect_timeout: Optional[float] = None,
+            local_shards: Optional[int] = None, job: Optional[str] = None,
+            observer: bool = False) -> Client:
+    """Joins a job, and waits until every shard has let this worker in.
+
+    servers: "local:" (shards inside this process; "local:4" for 4 of them), or addresses in the
+    order of the shards, as a list or with commas: "tcp://host:7700,tcp://host:7701". What is None
+    is taken from the environment that `rowhouse run` sets (RH_SERVERS, RH_RANK, RH_WORLD, RH_MODE,
+    RH_JOB, RH_OP_TIMEOUT_MS), else: "local:" ("mpi:" under mpirun), rank 0 of 1, "async", no job's
+    name, 60 seconds. timeout: seconds, the deadline of every call that names none.
+    connect_timeout: seconds, of this one, 60. local_shards: of "local:", 1 to 64. observer: only
+    looks, is counted in no clock, and refused every change.
+
+    ConnectionError names the addresses that nobody answers at; MismatchError says what differs."""
+    cfg = _lib.new(_lib.Config)
+    lib.rh_config_init(C.byref(cfg))
+    _lib.check_size(cfg, "rh_config")
+    if servers is not None:
+        cfg.servers = (servers if isinstance(servers, str) else ",".join(servers)).encode()
+    if job is not None:
+        cfg.job = job.encode()
+    if mode is not None:
+        cfg.mode = choose(Mode, mode, "mode")
+    for name, number in (("rank", rank), ("world", world), ("local_shards", local_shards)):
+        if number is not None:
+            if not 0 <= number < 2**32:
+                raise InvalidError(f"{name} is {number}: it must not be negative")
+            setattr(cfg, name, number)
+    if timeout is not None:
+        cfg.op_timeout_ms = _ms(timeout, "timeout")
+    if connect_timeout is not None:
+        cfg.connect_timeout_ms = _ms(connect_timeout, "connect_timeout")
+    cfg.observer = bool(observer)
+    handle = C.c_void_p()
+    call(lib.rh_connect, C.byref(cfg), C.byref(handle))
+    assert handle.value is not None
+    return Client(handle.value)
+
+
+class Client:
+    """A worker of a job, made by connect. May be used by many threads at once, but not while one of
+    them closes it. After a fork the child's calls are ValueErrors; it may connect itself. Closed by
+    close, by the end of a with block, when nobody holds it or a table of it any more, and when
+    Python ends."""
+
+    def __init__(self, handle: int) -> None:
+        self._pointer = handle
+        self._close = weakref.finalize(self, lib.rh_close, handle)
+        self.rank: int = lib.rh_rank(handle)
+        self.world: int = lib.rh_world(handle)
+        self.shards: int = lib.rh_shards(handle)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"rank {self.rank} of {self.world}, {self.shards} shards"
+        return f"<rowhouse.Client: {state}>"
+
+    @property
+    def closed(self) -> bool:
+        return not self._close.alive
+
+    @property
+    def _handle(self) -> int:
+        if self.closed:
+            raise InvalidError("this client is closed")
+        return self._pointer
+
+    def close(self) -> None:
+        """Says goodbye: waits (up to the timeout) for what is still owed to the servers, ends the
+        clock, and lets go of the tables. A second time it does nothing."""
+        self._close()
+
+    # ---- tables ----
+
+    def table(self, name: str, num_embeddings: int, embedding_dim: int, *,
+              optimizer: Optional[Optimizer] = None, init: Optional[Initializer] = None,
+              seed: int = 0, padding_idx: Optional[int] = None, max_norm: Optional[float] = None,
+              norm_type: float = 2.0, scale_grad_by_freq: bool = False, reduce: str = "sum",
+              frozen: bool = False, nonfinite: str = "refuse") -> Table:
+        """Opens the table of this name on every shard, and makes it where it does not exist.
+
+        name: 1 to 64 of [A-Za-z0-9_.-]. num_embeddings: rows, 1 to 2^48, which cost memory only
+        once pushed or written. embedding_dim: floats in a row, 1 to 4096. optimizer: by default
+        SGD(0.01). init: by default rowhouse.init.normal(0, 1), as nn.Embedding; seed: its seed.
+
+        padding_idx, max_norm, norm_type, scale_grad_by_freq are nn.Embedding's. The padding row
+        (-1: the last) begins as zeros and learns from nobody; write and load set it. max_norm: a
+        pull gives rows scaled down to it, and a push steps from there, but a pull never writes;
+        norm_type is above 0, math.inf for the largest |x|. scale_grad_by_freq: gradients are
+        divided by how often their id stands in the push, which is the mini-batch.
+
+        reduce: under bsp the workers' gradients of a clock are added ("sum"), or divided by their
+        number too ("mean"). frozen: the table starts frozen. nonfinite: a push with NaN or infinity
+        is an error ("refuse"), or its bad rows are left out and counted ("skip").
+
+        MismatchError: it exists with another spec, and the text names the field (another lr is no
+        mismatch: it travels with the pushes). ValueError: what makes no sense, by name."""
+        spec = _lib.new(_lib.TableSpec)
+        if not 0 <= num_embeddings < 2**64 or not 0 <= embedding_dim < 2**32 or not 0 <= seed < 2**64:
+            raise InvalidError(f"table {name}: num_embeddings {num_embeddings}, embedding_dim "
+                               f"{embedding_dim}, seed {seed}: none may be negative, or so large")
+        lib.rh_table_spec_init(C.byref(spec), num_embeddings, embedding_dim)
+        _lib.check_size(spec, "rh_table_spec")
+        spec.seed, spec.frozen = seed, bool(frozen)
+        spec.reduce = choose(Reduce, reduce, "reduce")
+        spec.nonfinite = choose(Nonfinite, nonfinite, "nonfinite")
+        spec.scale_grad_by_freq = bool(scale_grad_by_freq)
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise InvalidError(f"table {name}: padding_idx {padding_idx} must be within "
+                                   f"num_embeddings, {-num_embeddings} to {num_embeddings - 1}")
+            spec.padding_idx = padding_idx
+        if max_norm is not None:
+            if not max_norm > 0:
+                raise InvalidError(f"table {name}: max_norm {max_norm!r} must be above 0, or None")
+            spec.max_norm, spec.norm_type = max_norm, norm_type
+        if optimizer is not None:
+            spec.optimizer = optimizer._struct()
+        if init is not None:
+            spec.init = init._struct(spec)
+        handle = C.c_void_p()
+        call(lib.rh_table_open, self._handle, name.encode(), C.byref(spec), C.byref(handle))
+        assert handle.value is not None
+        return Table(self, handle.value, name)
+
+    def find(self, name: str) -> Table:
+        """Opens a table that exists already, with the spec it has. LookupError if there is none."""
+        handle = C.c_void_p()
+        call(lib.rh_table_find, self._handle, name.encode(), C.byref(handle))
+        assert handle.value is not None
+        return Table(self, handle.value, name)
+
+    # ---- clocks ----
+
+    @property
+    def clock(self) -> int:
+        """How many clocks this worker has ended."""
+        return lib.rh_clock(self._handle)
+
+    def tick(self) -> None:
+        """Ends this worker's step: waits until every shard has all that was pushed in it. Under bsp
+        the clock closes when every worker has called it. After a TimeoutError call it again."""
+        call(lib.rh_tick, self._handle)
+
+    def barrier(self, timeout: Optional[float] = None) -> None:
+        """Waits, up to timeout seconds (None: the client's), until every worker of the job is here.
+        TimeoutError names a rank that is not; calling again keeps the place."""
+        call(lib.rh_barrier, self._handle, -1 if timeout is None else _ms(timeout, "timeout"))

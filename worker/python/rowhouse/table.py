@@ -1,0 +1,213 @@
+"""table.py - a table of a client: rows in and out, freezing, files."""
+from __future__ import annotations
+
+import ctypes as C
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional, Sequence
+
+import numpy as np
+
+from . import _lib, arrays
+from ._lib import Format, call, lib
+from .errors import InvalidError, RangeError
+
+if TYPE_CHECKING:
+    from .client import Client
+
+log = logging.getLogger("rowhouse")
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table as its servers see it, added up over all shards."""
+
+    name: str
+    optimizer: str
+    num_embeddings: int
+    embedding_dim: int
+    touched: int  # rows that were pushed or written
+    frozen: int  # rows that a push does not change now
+    trainable: int  # parameters (not rows) that a push may change now
+    steps: int  # optimizer steps of the table
+    skipped: int  # rows of pushes left out because they were not finite (nonfinite="skip")
+    memory_bytes: int  # of touched rows and their optimizer state
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What table.load did. The firsts are the first few, "the, of, and, ...": words, or rows in
+    figures where there are none."""
+
+    matched: int  # rows written
+    missed: int  # rows of the table (with a vocabulary: its words) that the file has no line for
+    duplicated: int  # with a vocabulary: rows whose word had come before; the first counts
+    unused: int  # with a vocabulary: rows whose word it does not have
+    format: str  # what the file was: "npy", "w2v", ...
+    about: str  # in words: "x.txt: GloVe text, 400000 x 300, no header"
+    first_matched: str
+    first_missed: str
+    first_duplicated: str
+
+
+def _path(path: Optional[Any]) -> Optional[bytes]:
+    return None if path is None else os.fsencode(path)
+
+
+def _text(value: Optional[str]) -> Optional[bytes]:
+    return None if value is None else value.encode()
+
+
+class Table:
+    """Made by client.table and client.find. May be used by many threads at once."""
+
+    def __init__(self, client: Client, handle: int, name: str) -> None:
+        self._client, self._pointer, self.name = client, handle, name
+        self.num_embeddings: int = lib.rh_table_num_embeddings(handle)
+        self.embedding_dim: int = lib.rh_table_embedding_dim(handle)
+
+    def __repr__(self) -> str:
+        return f"rowhouse.Table({self.name!r}, {self.num_embeddings}, {self.embedding_dim})"
+
+    @property
+    def _handle(self) -> int:
+        if self._client.closed:
+            raise InvalidError(f"table {self.name}: its client is closed")
+        return self._pointer
+
+    def _move(self, function: Any, what: str, ids: np.ndarray, rows: np.ndarray) -> None:
+        """ids: (...), rows: (..., dim)."""
+        try:
+            call(function, self._handle, arrays.address(ids), ids.size, arrays.address(rows))
+        except RangeError:
+            arrays.check_ids(ids, self.num_embeddings, what, self.name)
+            raise
+
+    # ---- rows ----
+
+    def pull(self, ids: Any, out: Optional[Any] = None) -> Any:
+        """The rows of ids.
+
+        ids: integers of any shape, as a list, array or tensor; repeats allowed. Returns float32 of
+        shape (*ids.shape, embedding_dim): a new array, or out, which is filled then (a C-contiguous
+        float32 array or CPU tensor of that shape). Under bsp waits until every earlier clock is
+        closed. IndexError for an id out of range; TimeoutError."""
+        ids = arrays.ids_of(ids, "pull")
+        rows = arrays.out_of(out, (*ids.shape, self.embedding_dim), "pull")
+        self._move(lib.rh_pull, "pull", ids, rows)
+        return rows if out is None else out
+
+    def read(self, ids: Any, out: Optional[Any] = None) -> Any:
+        """The stored bits of the rows, as write or the optimizer left them. Else as pull."""
+        ids = arrays.ids_of(ids, "read")
+        rows = arrays.out_of(out, (*ids.shape, self.embedding_dim), "read")
+        self._move(lib.rh_read, "read", ids, rows)
+        return rows if out is None else out
+
+    def push(self, ids: Any, grads: Any) -> None:
+        """Hands in gradients: one step of the table's optimizer (async), or this worker's share of
+        the clock's (bsp).
+
+        ids: integers of any shape, grads: (*ids.shape, embedding_dim), the gradient of the loss by
+        the row of each id; those of equal ids are added first. No ids are a step, too. What a
+        frozen row gets is dropped. IndexError for an id out of range, ValueError for another shape
+        and for NaN or infinity (unless the table skips them): then nothing was changed anywhere.
+        After a TimeoutError the push is still owed, and applied once."""
+        ids = arrays.ids_of(ids, "push")
+        grads = arrays.floats_of(grads, (*ids.shape, self.embedding_dim), "push", "grads")
+        self._move(lib.rh_push, "push", ids, grads)
+
+    def write(self, ids: Any, rows: Any) -> None:
+        """Overwrites rows, frozen ones too; of equal ids the last wins. Their optimizer state stays.
+
+        ids: integers of any shape, rows: (*ids.shape, embedding_dim), finite. Under bsp it happens
+        when the clock closes, before the pushes. IndexError, ValueError, TimeoutError as push."""
+        ids = arrays.ids_of(ids, "write")
+        rows = arrays.floats_of(rows, (*ids.shape, self.embedding_dim), "write", "rows")
+        self._move(lib.rh_write, "write", ids, rows)
+
+    # ---- freezing, learning rate ----
+
+    def freeze(self, first: int = 0, count: Optional[int] = None, until_clock: int = 0) -> None:
+        """From now on drops what is pushed to rows first .. first + count - 1 (by default all from
+        first on), whoever pushes: for ever (until_clock 0), or in clocks below until_clock."""
+        call(lib.rh_freeze, self._handle, *self._range(first, count, "freeze"), until_clock)
+
+    def unfreeze(self, first: int = 0, count: Optional[int] = None) -> None:
+        """Undoes freeze for these rows."""
+        call(lib.rh_unfreeze, self._handle, *self._range(first, count, "unfreeze"))
+
+    def _range(self, first: int, count: Optional[int], what: str) -> "tuple[int, int]":
+        rows = self.num_embeddings
+        if not 0 <= first < rows or (count is not None and not 0 <= count <= rows - first):
+            raise RangeError(f"{what}: {'rows' if count is None else f'{count} rows'} from {first} on: "
+                             f"table {self.name} has rows 0 to {rows - 1}")
+        return first, rows - first if count is None else count
+
+    def set_lr(self, lr: float) -> None:
+        """The learning rate of this worker's next pushes (async), or of its clock (bsp: the lowest
+        rank that pushed decides). Finite, not negative."""
+        call(lib.rh_set_lr, self._handle, lr)
+
+    # ---- what is there, files ----
+
+    def info(self) -> TableInfo:
+        """Asks all shards."""
+        got = _lib.new(_lib.TableInfo)
+        call(lib.rh_table_info, self._handle, C.byref(got))
+        values = {name: getattr(got, name) for name, _ in got._fields_}
+        return TableInfo(**{k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()})
+
+    def load(self, path: Any, *, freeze: bool = True, format: Any = None, vocab: Any = None,
+             tensor: Optional[str] = None, source: Optional[str] = None) -> LoadReport:
+        """Fills rows from a file, and freezes the table, as nn.Embedding.from_pretrained does,
+        unless freeze is False.
+
+        format: "npy", "w2v", "safetensors", "w2v_bin", "glove", "fasttext"; None: told by the
+        file's content. Without vocab the file's row i becomes row i, and it may not have more rows
+        than the table; with it (a file with a word a line, or word<TAB>row) it is the row of the
+        word. tensor: which one of a safetensors file; None: the only one of two dimensions.
+        source: who reads the file; None and "client" are this process, which may read any path.
+
+        The file is checked whole first: a bad one changes nothing. LookupError: no such file;
+        CorruptError: damaged, with the line or byte; MismatchError: of another dim, or too long."""
+        if source not in (None, "client"):
+            raise InvalidError(f"load: source is {source!r}: use 'client', which this process is")
+        options, report = _lib.new(_lib.LoadOptions), _lib.new(_lib.LoadReport)
+        options.size = C.sizeof(options)
+        options.format = _lib.choose(Format, "auto" if format is None else format, "format")
+        options.vocab, options.tensor = _path(vocab), _text(tensor)
+        call(lib.rh_load, self._handle, _path(path), C.byref(options), C.byref(report))
+        if freeze:
+            self.freeze()
+            log.info("table %s is frozen: load(..., freeze=False) leaves it trainable", self.name)
+        values = {name: getattr(report, name) for name in LoadReport.__annotations__}
+        values["format"] = Format(report.format).name.lower()
+        return LoadReport(**{k: v.decode(errors="replace") if isinstance(v, bytes) else v
+                             for k, v in values.items()})
+
+    def export(self, path: Any, *, ids: Optional[Any] = None, format: Any = None,
+               words: Optional[Sequence[str]] = None, vocab: Any = None,
+               tensor: Optional[str] = None) -> None:
+        """Saves rows to a file that appears whole or not at all.
+
+        ids: which rows, in this order; None: all. format: as for load; None: by the path (.npy,
+        .safetensors, .bin for word2vec binary, else word2vec text). words: a name for each of them,
+        for formats with words; None: those of vocab, a file as for load, or the ids in figures.
+        tensor: the name in a safetensors file; None: the table's. OSError names what failed."""
+        options = _lib.new(_lib.ExportOptions)
+        options.size = C.sizeof(options)
+        options.format = _lib.choose(Format, "auto" if format is None else format, "format")
+        options.vocab, options.tensor = _path(vocab), _text(tensor)
+        rows = self.num_embeddings
+        if ids is not None:
+            chosen = arrays.ids_of(ids, "export").reshape(-1)
+            arrays.check_ids(chosen, rows, "export", self.name)
+            options.n, options.ids, rows = chosen.size, arrays.address(chosen), chosen.size
+        if words is not None:
+            if len(words) != rows:
+                raise InvalidError(f"export: {len(words)} words for {rows} rows")
+            options.n = rows
+            options.words = (C.c_char_p * rows)(*(word.encode() for word in words))
+        call(lib.rh_export, self._handle, _path(path), C.byref(options))
