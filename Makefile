@@ -279,6 +279,13 @@ test-unit: $(UNIT)
 test-integration: all $(CHECKS)
 	$(run_tests) $(CHECKS) $(SCRIPTS)
 
+## parity-long: thousands of random tables against torch [PARITY_CASES=5000] [PARITY_SEED=N]
+.PHONY: parity-long
+PARITY_CASES := 5000
+parity-long: all
+	@RH_BIN=$(BIN) RH_LIBRARY=$(LIB)/$(SO) $(or $(RH_PYTHON),/usr/bin/python3) -B tests/parity/run.py \
+	    --cases $(PARITY_CASES) $(if $(PARITY_SEED),--seed $(PARITY_SEED))
+
 # Programs and tests of a sanitizer's build directory, then all the tests.
 define sanitized
 @+$(again) BUILD=build/$(1) SAN=$(2) all test-programs

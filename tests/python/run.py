@@ -1,4 +1,5 @@
-"""run.py [CLASS.TEST...] - the tests of the Python module: test_layout.py and test_module.py."""
+#!/usr/bin/python3
+"""run.py [CLASS.TEST...] - the tests of the Python module: test_layout, test_module and test_surprises."""
 import os
 import sys
 
@@ -9,6 +10,7 @@ sys.path[:0] = [here, os.path.join(here, "../support"), os.path.join(here, "../.
 import check  # noqa: E402
 import test_layout  # noqa: E402
 import test_module  # noqa: E402
+import test_surprises  # noqa: E402
 
 if __name__ == "__main__":
-    check.main(test_layout, test_module)
+    check.main(test_layout, test_module, test_surprises)

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""run.py [--seed N] [--cases N] [--only K] - rowhouse against torch.
+
+Draws tables, optimizers and steps from a seed, does the same steps in torch and over local: and
+tcp:// with 1, 2 or 5 shards, and compares every row. A case that fails prints the line that plays it
+again alone. Without --seed: RH_TEST_SEED, else one from the time."""
+import argparse
+import os
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [here] + [os.path.join(here, up) for up in ("../support", "../python", "../../worker/python")]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+import check  # noqa: E402
+from draw import draw  # noqa: E402
+from judges import judge_of  # noqa: E402
+from ours import Jobs, Ours  # noqa: E402
+from reference import Reference  # noqa: E402
+
+RTOL, ATOL = 1e-5, 1e-6
+
+
+class Differs(Exception):
+    pass
+
+
+def compare(case, clock, a, b, exact=False):
+    x, y = a.rows(), b.rows()
+    near = x.view("u4") == y.view("u4") if exact else np.isclose(x, y, RTOL, ATOL, equal_nan=True)
+    if near.all():
+        return
+    row, column = np.argwhere(~near)[0]
+    raise Differs(f"after clock {clock}, row {case.ids[row]} column {column}: {a.name} has "
+                  f"{x[row, column]:.9g}, {b.name} {y[row, column]:.9g}; {np.sum(~near)} of {near.size} "
+                  "numbers differ")
+
+
+def play(case, jobs):
+    """The judges that looked on."""
+    transports = ("local", "tcp") if case.world == 1 else ("tcp", "tcp")
+    players = [Ours(case, jobs, *where) for where in zip(transports, case.shards)]
+    first = players[0].rows()
+    judges = [Reference(case, first)]
+    judge = judge_of(case)
+    if judge is not None:
+        judges.append(judge(case, first))
+    compare(case, "none", *players, exact=True)
+    for number, clock in enumerate(case.clocks):
+        for who in players + judges:
+            who.clock(number, clock)
+        if clock.look:
+            for judge in judges:
+                compare(case, number, players[0], judge)
+            compare(case, number, *players, exact=True)
+    return [judge.name for judge in judges]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1],
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("RH_TEST_SEED") or time.time()))
+    parser.add_argument("--cases", type=int, default=200, help="how many [200]")
+    parser.add_argument("--only", type=int, metavar="K", help="this case alone")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"seed of parity: {options.seed}", flush=True)
+
+    jobs, failed, by_torch = Jobs(), 0, 0
+    numbers = range(options.cases) if options.only is None else [options.only]
+    began = time.monotonic()
+    for number in numbers:
+        case = draw(options.seed, number)
+        if options.only is not None:
+            print(case, flush=True)
+        try:
+            by_torch += "torch" in play(case, jobs)
+        except Exception as error:
+            failed += 1
+            if not isinstance(error, Differs):
+                traceback.print_exc(file=sys.stdout)
+            print(f"FAILED case {number}: {case}: {error}. Again: tests/parity/run.py --seed "
+                  f"{options.seed} --only {number}", flush=True)
+            if failed == 20:
+                print("20 cases have failed: that is enough")
+                break
+        jobs.next_case()
+    jobs.close()
+    print(f"{len(numbers)} cases, {by_torch} of them judged by torch, the others by the reference "
+          f"alone, {time.monotonic() - began:.1f} s")
+    check.tally(len(numbers), failed)
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
