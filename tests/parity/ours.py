@@ -1,5 +1,5 @@
 """ours.py - a case played on rowhouse: over local:, or over tcp:// with real servers, whose processes
-and clients serve one case after the other."""
+and clients serve one case after the other; its table is dropped."""
 import rowhouse
 from servers import Servers
 
@@ -7,13 +7,10 @@ TIMEOUT = 30
 
 
 class Jobs:
-    """The jobs that cases are played in, begun when first asked for. A table lives as long as its
-    job, so jobs are ended and begun anew now and then."""
-
-    CASES_MAX = 500
+    """The jobs that cases are played in, begun when first asked for."""
 
     def __init__(self):
-        self.jobs, self.cases = {}, 0
+        self.jobs = {}
 
     def clients(self, transport, shards, mode, world):
         key = (transport, shards, mode, world)
@@ -24,11 +21,6 @@ class Jobs:
                                  rank=rank, world=world, mode=mode, timeout=TIMEOUT)
                 for rank in range(world)]
         return self.jobs[key][1]
-
-    def next_case(self):
-        self.cases += 1
-        if self.cases % self.CASES_MAX == 0:
-            self.close()
 
     def close(self):
         for servers, clients in self.jobs.values():
@@ -77,6 +69,10 @@ class Ours:
                 table.unfreeze()
             else:
                 table.freeze(until_clock=0 if until == float("inf") else self.began + until)
+
+    def end(self):
+        self.tables[0].drop()
+        self.tick()
 
     def rows(self):
         """As every worker sees them."""

@@ -58,6 +58,8 @@ def play(case, jobs):
             for judge in judges:
                 compare(case, number, players[0], judge)
             compare(case, number, *players, exact=True)
+    for player in players:
+        player.end()
     return [judge.name for judge in judges]
 
 
@@ -89,7 +91,6 @@ def main():
             if failed == 20:
                 print("20 cases have failed: that is enough")
                 break
-        jobs.next_case()
     jobs.close()
     print(f"{len(numbers)} cases, {by_torch} of them judged by torch, the others by the reference "
           f"alone, {time.monotonic() - began:.1f} s")

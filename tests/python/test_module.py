@@ -127,9 +127,9 @@ class Python(unittest.TestCase):
         self.fails(TypeError, "pull: ids must be integers, not float64", t.pull, [1.5])
         self.fails(TypeError, "not bool", t.pull, [True])
         self.fails(TypeError, "ids must be integers", t.pull, ["a"])
-        self.fails(ValueError, "push: grads has the shape (2, 3), but ids of the shape (2,) want (2, 4)",
+        self.fails(ValueError, "push: grads has the shape (2, 3), but these ids want (2, 4)",
                    t.push, [1, 2], np.zeros((2, 3)))
-        self.fails(ValueError, "write: rows has the shape (4,), but ids of the shape (1,) want (1, 4)",
+        self.fails(ValueError, "write: rows has the shape (4,), but these ids want (1, 4)",
                    t.write, [1], np.zeros(4))
         self.fails(TypeError, "grads must be floats, not complex128", t.push, 1, np.zeros(4, complex))
 
@@ -193,6 +193,83 @@ class Python(unittest.TestCase):
         t = self.table(scale_grad_by_freq=True)
         t.push([1, 2, 1], [[2] * DIM, [2] * DIM, [4] * DIM])
         self.assertEqual(t.pull([1, 2])[:, 0].tolist(), [-3, -2])
+
+    # ---- bags and copies ----
+
+    def test_bags_are_pooled_and_their_gradients_spread_as_torchs(self):
+        weight = np.random.default_rng(1).normal(size=(100, DIM)).astype(np.float32)
+        ids, offsets = np.array([4, 9, 4, 9, 7, 5, 6]), np.array([0, 2, 2, 5])
+        weights = np.arange(1, 8, dtype=np.float32)
+        for mode, per_sample in (("sum", None), ("mean", None), ("max", None), ("sum", weights)):
+            for last in (False, True):
+                self.name = f"bags-{mode}-{per_sample is None}-{last}"
+                t = self.table(padding_idx=9)
+                t.write(np.arange(100), weight)
+                bags = torch.nn.EmbeddingBag(100, DIM, mode=mode, padding_idx=9, include_last_offset=last)
+                bags.weight.data.copy_(torch.from_numpy(weight))
+                at = np.append(offsets, 7) if last else offsets
+                theirs = None if per_sample is None else torch.from_numpy(per_sample).requires_grad_()
+                pooled = bags(torch.from_numpy(ids), torch.from_numpy(at), theirs)
+                out, rows = t.pull_bags(ids, at, mode=mode, per_sample_weights=per_sample,
+                                        include_last_offset=last, return_rows=True)
+                np.testing.assert_allclose(out, pooled.detach(), rtol=1e-6, atol=1e-6)
+                self.assertTrue(np.array_equal(rows, weight[ids]))
+                grads = np.arange(4 * DIM, dtype=np.float32).reshape(4, DIM)
+                (pooled * torch.from_numpy(grads)).sum().backward()
+                d_weights = t.push_bags(ids, at, grads, mode=mode, per_sample_weights=per_sample,
+                                        include_last_offset=last, rows=rows)
+                np.testing.assert_allclose(t.pull(np.arange(100)), weight - bags.weight.grad.numpy(),
+                                           rtol=1e-5, atol=1e-5)
+                if per_sample is None:
+                    self.assertIsNone(d_weights)
+                else:
+                    np.testing.assert_allclose(d_weights, theirs.grad, rtol=1e-5, atol=1e-5)
+
+    def test_bags_of_one_size_need_no_offsets(self):
+        t = self.table()
+        t.write(np.arange(100), np.arange(100)[:, None] * np.ones(DIM))
+        self.assertEqual(t.pull_bags([[1, 2, 3], [4, 4, 4]])[:, 0].tolist(), [2, 4])
+        t.push_bags([[1, 2, 3], [4, 4, 4]], None, np.ones((2, DIM)), mode="sum")
+        self.assertEqual(t.pull([1, 4])[:, 0].tolist(), [0, 1])
+        self.assertEqual(t.pull_bags([], [0, 0]).tolist(), [[0] * DIM] * 2)
+        self.fails(ValueError, "without offsets they want two dimensions", t.pull_bags, [1, 2])
+        self.fails(ValueError, "grads has the shape (1, 4), but 2 bags want (2, 4)", t.push_bags, [1, 2],
+                   [0, 1], np.ones((1, DIM)))
+        self.fails(ValueError, "offset", t.pull_bags, [1, 2], [1])
+        self.fails(IndexError, "pull_bags: id 100 at position 1", t.pull_bags, [1, 100], [0])
+        self.fails(ValueError, "per_sample_weights", t.pull_bags, [1, 2], [0], per_sample_weights=[1, 1])
+        self.fails(ValueError, "mode is 'median'", t.pull_bags, [1, 2], [0], mode="median")
+
+    def test_a_soft_prompt_starts_from_rows_of_a_vocabulary(self):
+        words = self.table(init=rowhouse.init.normal())
+        self.name += "2"
+        prompt = self.table(20)
+        prompt.copy([0, 3], words, [99, 7])
+        self.assertTrue(np.array_equal(prompt.read([0, 3, 1]),
+                                       np.concatenate([words.read([99, 7]), np.zeros((1, DIM))])))
+        self.fails(IndexError, "copy: id 20 at position 1", prompt.copy, [0, 20], words, [1, 2])
+        self.fails(IndexError, "copy: id 100 at position 0", prompt.copy, [0, 1], words, [100, 2])
+        self.fails(ValueError, "2 ids from 1", prompt.copy, [0, 1], words, [2])
+
+    # ---- tables as a whole ----
+
+    def test_a_table_begins_anew_or_gets_another_initializer(self):
+        t = self.table(optimizer=rowhouse.Adagrad(1))
+        t.push(1, np.ones(DIM))
+        self.fails(ValueError, "force", t.init, rowhouse.init.ones())
+        t.init(rowhouse.init.constant(2), force=True)
+        self.assertEqual((t.pull([1, 5])[:, 0].tolist(), t.info().steps), ([2, 2], 1))
+        t.reset()
+        self.assertEqual((t.pull(1).tolist(), t.info().steps, t.info().touched), ([2] * DIM, 0, 0))
+
+    def test_a_dropped_table_is_gone_and_its_name_is_free(self):
+        t = self.table()
+        other = self.client.find(self.name)
+        t.drop()
+        self.fails(LookupError, f"table {self.name} was dropped", t.pull, 1)
+        self.fails(LookupError, self.name, other.pull, 1)
+        self.fails(LookupError, self.name, self.client.find, self.name)
+        self.assertEqual(self.table(7).pull(6).tolist(), [0] * DIM)
 
     # ---- freezing, learning rates, clocks ----
 

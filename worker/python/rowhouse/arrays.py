@@ -48,14 +48,14 @@ def check_ids(ids: np.ndarray, num_embeddings: int, what: str, table: str) -> No
                      f"{num_embeddings - 1}")
 
 
-def floats_of(given: Any, shape: Tuple[int, ...], what: str, name: str) -> np.ndarray:
+def floats_of(given: Any, shape: Tuple[int, ...], what: str, name: str,
+              of: str = "these ids") -> np.ndarray:
     """Numbers of this shape as C-contiguous float32; those of other types are converted."""
     values = as_array(given)
     if values.dtype.kind not in "fiu":
         raise TypeError(f"{what}: {name} must be floats, not {values.dtype}")
     if values.shape != shape:
-        raise InvalidError(f"{what}: {name} has the shape {values.shape}, but ids of the shape "
-                           f"{shape[:-1]} want {shape}")
+        raise InvalidError(f"{what}: {name} has the shape {values.shape}, but {of} want {shape}")
     return np.ascontiguousarray(values, np.float32).reshape(shape)
 
 
@@ -65,8 +65,7 @@ def out_of(given: Any, shape: Tuple[int, ...], what: str) -> np.ndarray:
         return np.empty(shape, np.float32)
     out = given if isinstance(given, np.ndarray) else given.numpy()
     if out.shape != shape:
-        raise InvalidError(f"{what}: out has the shape {out.shape}, but ids of the shape "
-                           f"{shape[:-1]} want {shape}")
+        raise InvalidError(f"{what}: out has the shape {out.shape}, but these ids want {shape}")
     if out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
         raise InvalidError(f"{what}: out must be C-contiguous, writeable float32; it is {out.dtype}, "
                            f"strides {out.strides}")

@@ -4,17 +4,20 @@ from __future__ import annotations
 import ctypes as C
 import logging
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
 
 import numpy as np
 
 from . import _lib, arrays
 from ._lib import Format, call, lib
-from .errors import InvalidError, RangeError
+from .bags import Bags
+from .errors import InvalidError, NotFoundError, RangeError
 
 if TYPE_CHECKING:
     from .client import Client
+    from .init import Initializer
 
 log = logging.getLogger("rowhouse")
 
@@ -63,7 +66,8 @@ class Table:
     """Made by client.table and client.find. May be used by many threads at once."""
 
     def __init__(self, client: Client, handle: int, name: str) -> None:
-        self._client, self._pointer, self.name = client, handle, name
+        self._client, self.name = client, name
+        self._pointer: Optional[int] = handle
         self.num_embeddings: int = lib.rh_table_num_embeddings(handle)
         self.embedding_dim: int = lib.rh_table_embedding_dim(handle)
 
@@ -74,12 +78,23 @@ class Table:
     def _handle(self) -> int:
         if self._client.closed:
             raise InvalidError(f"table {self.name}: its client is closed")
+        if self._pointer is None:
+            raise NotFoundError(f"table {self.name} was dropped")
         return self._pointer
 
     def _move(self, function: Any, what: str, ids: np.ndarray, rows: np.ndarray) -> None:
         """ids: (...), rows: (..., dim)."""
         try:
             call(function, self._handle, arrays.address(ids), ids.size, arrays.address(rows))
+        except RangeError:
+            arrays.check_ids(ids, self.num_embeddings, what, self.name)
+            raise
+
+    @contextmanager
+    def _naming(self, ids: np.ndarray, what: str) -> Iterator[None]:
+        """An id that the library refuses is named as the caller wrote it, at its place in ids."""
+        try:
+            yield
         except RangeError:
             arrays.check_ids(ids, self.num_embeddings, what, self.name)
             raise
@@ -126,6 +141,82 @@ class Table:
         ids = arrays.ids_of(ids, "write")
         rows = arrays.floats_of(rows, (*ids.shape, self.embedding_dim), "write", "rows")
         self._move(lib.rh_write, "write", ids, rows)
+
+    def copy(self, ids: Any, source: Table, source_ids: Any) -> None:
+        """Row ids[i] becomes row source_ids[i] of source, a table of the same client and dim, or
+        this one. Of equal ids the last wins. Under bsp as write. MismatchError: another dim."""
+        ids, source_ids = arrays.ids_of(ids, "copy"), arrays.ids_of(source_ids, "copy")
+        if ids.size != source_ids.size:
+            raise InvalidError(f"copy: {ids.size} ids from {source_ids.size}")
+        if source._client is not self._client:
+            raise InvalidError(f"copy: table {source.name} is of another client")
+        with self._naming(ids, "copy"), source._naming(source_ids, "copy"):
+            call(lib.rh_copy, self._handle, arrays.address(ids), source._handle,
+                 arrays.address(source_ids), ids.size)
+
+    # ---- bags ----
+
+    def pull_bags(self, ids: Any, offsets: Optional[Any] = None, *, mode: str = "mean",
+                  per_sample_weights: Optional[Any] = None, include_last_offset: bool = False,
+                  return_rows: bool = False) -> Any:
+        """As torch.nn.EmbeddingBag: the rows of each bag, pooled. An empty bag is zeros, and the
+        padding row takes no part.
+
+        ids: (n), with offsets the place where each bag begins (and where the last ends, with
+        include_last_offset); or (bags, each) without offsets. mode: "sum", "mean" or "max".
+        per_sample_weights: of the shape of ids, for "sum". Returns float32 (bags, embedding_dim);
+        with return_rows also the rows, (*ids.shape, embedding_dim), for push_bags."""
+        bags = Bags("pull_bags", ids, offsets, mode, per_sample_weights, include_last_offset)
+        out = np.empty((bags.count, self.embedding_dim), np.float32)
+        rows = np.empty((*bags.ids.shape, self.embedding_dim), np.float32) if return_rows else None
+        with self._naming(bags.ids, "pull_bags"):
+            call(lib.rh_pull_bags, self._handle, C.byref(bags.struct), arrays.address(out),
+                 None if rows is None else arrays.address(rows))
+        return out if rows is None else (out, rows)
+
+    def push_bags(self, ids: Any, offsets: Optional[Any], grads: Any, *, mode: str = "mean",
+                  per_sample_weights: Optional[Any] = None, include_last_offset: bool = False,
+                  rows: Optional[Any] = None) -> Optional[np.ndarray]:
+        """One push of the gradients of bags, spread over their rows. ids to include_last_offset:
+        as for pull_bags. grads: (bags, embedding_dim). rows: as pull_bags gave them; "max" needs
+        them. Returns the gradient by per_sample_weights, where they and rows are given."""
+        dim = self.embedding_dim
+        bags = Bags("push_bags", ids, offsets, mode, per_sample_weights, include_last_offset)
+        grads = arrays.floats_of(grads, (bags.count, dim), "push_bags", "grads", f"{bags.count} bags")
+        held, where = bags.rows(rows, dim, "push_bags")
+        d_weights = None
+        if held is not None and bags.weights is not None:
+            d_weights = np.empty(bags.ids.shape, np.float32)
+        with self._naming(bags.ids, "push_bags"):
+            call(lib.rh_push_bags, self._handle, C.byref(bags.struct), arrays.address(grads), where,
+                 None if d_weights is None else arrays.address(d_weights))
+        return d_weights
+
+    # ---- the table as a whole ----
+
+    def init(self, init: Initializer, seed: int = 0, *, force: bool = False) -> None:
+        """As torch.nn.init.*_(emb.weight), for all workers: every row becomes the initializer's
+        value for the seed; optimizer state and freezing stay. The padding row becomes zeros. A
+        table that has touched rows or steps wants force. Under bsp when the clock closes."""
+        if not 0 <= seed < 2**64:
+            raise InvalidError(f"init: table {self.name}: seed {seed} must be 0 to 2^64 - 1")
+        spec = _lib.new(_lib.TableSpec)
+        lib.rh_table_spec_init(C.byref(spec), self.num_embeddings, self.embedding_dim)
+        call(lib.rh_table_init, self._handle, init._struct(spec), seed, bool(force))
+
+    def reset(self) -> None:
+        """Every row is as if it had never been touched; no optimizer state; no steps; frozen only
+        if the table was made so. For all workers; under bsp when the clock closes."""
+        call(lib.rh_table_reset, self._handle)
+
+    def drop(self) -> None:
+        """Removes the table from every shard; its name is free at once (bsp: when the clock
+        closes). Its later calls, and those of other workers, are LookupErrors."""
+        handle = C.c_void_p(self._handle)
+        try:
+            call(lib.rh_table_drop, C.byref(handle))
+        finally:
+            self._pointer = handle.value
 
     # ---- freezing, learning rate ----
 
