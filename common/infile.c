@@ -10,17 +10,14 @@
 
 #include "common/err.h"
 
-static rh_status open_regular(struct infile *f, const char *path) {
-    /* O_NONBLOCK: opening a pipe that nobody writes to would wait for ever. */
-    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (f->fd < 0)
-        return err_sys(errno == ENOENT ? RH_ENOTFOUND : RH_EIO, "cannot open %s", path);
+static rh_status begin(struct infile *f, const char *path) {
     struct stat st;
     if (fstat(f->fd, &st) != 0)
         return err_sys(RH_EIO, "cannot look at %s", path);
     if (!S_ISREG(st.st_mode))
         return err_set(RH_EINVAL, "%s is no regular file: it cannot be read", path);
     f->size_bytes = (uint64_t)st.st_size;
+    f->when = st.st_mtim;
     f->path = strdup(path);
     f->cap = INFILE_BLOCK_BYTES;
     f->buf = malloc(f->cap + 1);
@@ -30,12 +27,21 @@ static rh_status open_regular(struct infile *f, const char *path) {
     return RH_OK;
 }
 
-rh_status infile_open(struct infile *f, const char *path) {
-    *f = (struct infile){0};
-    rh_status s = open_regular(f, path);
+rh_status infile_adopt(struct infile *f, int fd, const char *name) {
+    *f = (struct infile){.fd = fd};
+    rh_status s = begin(f, name);
     if (s != RH_OK)
         infile_close(f);
     return s;
+}
+
+rh_status infile_open(struct infile *f, const char *path) {
+    *f = (struct infile){0};
+    /* O_NONBLOCK: opening a pipe that nobody writes to would wait for ever. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return err_sys(errno == ENOENT ? RH_ENOTFOUND : RH_EIO, "cannot open %s", path);
+    return infile_adopt(f, fd, path);
 }
 
 void infile_close(struct infile *f) {
@@ -103,4 +109,14 @@ rh_status infile_at(const struct infile *f, uint64_t offset, void *p, size_t n, 
     }
     *got = done;
     return RH_OK;
+}
+
+rh_status infile_unchanged(const struct infile *f) {
+    struct stat st;
+    if (fstat(f->fd, &st) != 0)
+        return err_sys(RH_EIO, "cannot look at %s", f->path);
+    if ((uint64_t)st.st_size == f->size_bytes && st.st_mtim.tv_sec == f->when.tv_sec &&
+        st.st_mtim.tv_nsec == f->when.tv_nsec)
+        return RH_OK;
+    return err_set(RH_ECORRUPT, "%s was changed while it was read", f->path);
 }

@@ -2,6 +2,7 @@
  * line that says how many. The dim is what most of the first lines have; a line is split from the
  * right, as words of the large files have spaces in them (". . ."). */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
@@ -9,6 +10,10 @@
 #include "common/vec_inner.h"
 
 enum { SAMPLE_LINES = 1000 };
+
+struct vec_counts {
+    uint32_t n, spaces[SAMPLE_LINES]; /* of the first n lines that are not empty */
+};
 
 static size_t without_spaces_behind(const char *line, size_t len) {
     while (len > 0 && line[len - 1] == ' ')
@@ -39,39 +44,19 @@ static uint32_t most_common(const uint32_t *counts, uint32_t n) {
     return best;
 }
 
-/* Goes through the whole file: rows is the number of the last line that is not empty. A plain read
- * of it, to find where lines end, is a small part of the time that its numbers take later. */
-static rh_status count_lines(struct vec_reader *r, uint32_t *dim) {
-    uint32_t counts[SAMPLE_LINES], n = 0;
-    for (;;) {
-        char *line = NULL;
-        size_t len = 0;
-        rh_status s = vec_text_line(r, &line, &len);
-        if (s != RH_OK)
-            return s;
-        if (line == NULL)
-            break;
-        len = without_spaces_behind(line, len);
-        if (len == 0)
-            continue;
-        r->rows = r->text.line;
-        if (n < SAMPLE_LINES)
-            counts[n++] = count_spaces(line, len);
-    }
-    *dim = most_common(counts, n);
-    return RH_OK;
+static rh_status glove_begin(struct vec_reader *r, const struct vec_options *o) {
+    (void)o;
+    r->text.line_max = VEC_WORD_MAX + VEC_NUMBER_MAX * (size_t)VEC_DIM_MAX;
+    r->counts = calloc(1, sizeof *r->counts);
+    return r->counts != NULL ? RH_OK : err_set(RH_ENOMEM, "no memory to read %s", r->in.path);
 }
 
-static rh_status glove_begin(struct vec_reader *r, const struct vec_options *o) {
-    uint32_t dim;
-    r->text.line_max = VEC_WORD_MAX + VEC_NUMBER_MAX * (size_t)VEC_DIM_MAX;
-    rh_status s = count_lines(r, &dim);
-    if (s != RH_OK)
-        return s;
+/* Behind the last line: what the lines have said. */
+static rh_status conclude(struct vec_reader *r) {
     if (r->rows == 0)
         return err_set(RH_ECORRUPT, "%s has no rows", r->in.path);
-    r->text.dim_by = o->dim != 0 ? "asked for are" : "most of the first lines have";
-    r->dim = o->dim != 0 ? o->dim : dim;
+    r->text.dim_by = r->dim_asked != 0 ? "asked for are" : "most of the first lines have";
+    r->dim = r->dim_asked != 0 ? r->dim_asked : most_common(r->counts->spaces, r->counts->n);
     if (r->dim == 0 || r->dim > VEC_DIM_MAX)
         return err_set(RH_EINVAL, "%s: rows of %" PRIu32 " numbers; 1 to %d are read", r->in.path,
                        r->dim, VEC_DIM_MAX);
@@ -84,6 +69,31 @@ static rh_status glove_begin(struct vec_reader *r, const struct vec_options *o) 
                        r->in.path, r->rows, r->dim, r->in.size_bytes);
     memcpy(r->note, ", no header", sizeof ", no header");
     vec_rewind(r);
+    return RH_OK;
+}
+
+/* Goes through the whole file: rows is the number of the last line that is not empty. A plain read
+ * of it, to find where lines end, is a small part of the time that its numbers take later. */
+static rh_status glove_count(struct vec_reader *r, uint64_t bytes_max, bool *counted) {
+    const uint64_t from = infile_offset(&r->in);
+    *counted = false;
+    while (infile_offset(&r->in) - from < bytes_max) {
+        char *line = NULL;
+        size_t len = 0;
+        rh_status s = vec_text_line(r, &line, &len);
+        if (s != RH_OK)
+            return s;
+        if (line == NULL) {
+            *counted = true;
+            return conclude(r);
+        }
+        len = without_spaces_behind(line, len);
+        if (len == 0)
+            continue;
+        r->rows = r->text.line;
+        if (r->counts->n < SAMPLE_LINES)
+            r->counts->spaces[r->counts->n++] = count_spaces(line, len);
+    }
     return RH_OK;
 }
 
@@ -137,6 +147,7 @@ const struct vec_ops vec_glove = {
     .name = "GloVe text",
     .has_words = true,
     .begin = glove_begin,
+    .count = glove_count,
     .next = glove_next,
     .row = vec_text_row,
     .end = vec_text_end,

@@ -16,9 +16,11 @@ struct vec_reader {
     struct infile in;
     uint64_t rows, done; /* done: rows passed over */
     uint32_t dim;
-    uint64_t data;  /* offset of the first row */
-    char note[160]; /* what the line about the file ends with, or "" */
-    char *about;
+    uint64_t data;      /* offset of the first row */
+    char note[160];     /* what the line about the file ends with, or "" */
+    char *about;        /* NULL: it is not open yet */
+    uint32_t dim_asked; /* 0: any */
+    struct vec_counts *counts;
 
     /* The numbers of the row last passed over, until the next infile_want. */
     const char *numbers, *numbers_end;
@@ -57,6 +59,9 @@ struct vec_ops {
     /* Reads the header, which need not be one of this format: sets rows, dim, data and the format's
      * own, checked against the file's size and VEC_DIM_MAX. */
     rh_status (*begin)(struct vec_reader *r, const struct vec_options *o);
+    /* Where only the whole file says how many rows there are: looks at some bytes_max more of it.
+     * When *counted is true, what begin sets is set. NULL: begin has set it. */
+    rh_status (*count)(struct vec_reader *r, uint64_t bytes_max, bool *counted);
     /* Called while done < rows. Sets numbers and numbers_end; *word is never NULL on RH_OK. */
     rh_status (*next)(struct vec_reader *r, const char **word);
     /* The numbers of the row before done. */

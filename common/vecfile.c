@@ -35,29 +35,62 @@ static rh_status choose(struct vec_reader *r, enum vec_format asked) {
     return s == RH_OK ? find_format(r->in.path, format, &r->ops) : s;
 }
 
-static rh_status begin(struct vec_reader *r, const char *path, const struct vec_options *o) {
-    rh_status s = infile_open(&r->in, path);
-    if (s == RH_OK)
-        s = choose(r, o->format);
+/* Takes in. */
+static rh_status begin(struct infile *in, const struct vec_options *o, struct vec_reader **out) {
+    struct vec_reader *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        rh_status s = err_set(RH_ENOMEM, "no memory to read %s", in->path);
+        infile_close(in);
+        return s;
+    }
+    r->in = *in;
+    r->dim_asked = o->dim;
+    rh_status s = choose(r, o->format);
     if (s == RH_OK)
         s = r->ops->begin(r, o);
     if (s != RH_OK)
-        return s;
-    if (o->dim != 0 && o->dim != r->dim)
-        return err_set(RH_EMISMATCH, "%s has rows of %" PRIu32 " numbers, not of %" PRIu32, path,
-                       r->dim, o->dim);
-    if (asprintf(&r->about, "%s: %s, %" PRIu64 " x %" PRIu32 "%s", path, r->ops->name, r->rows,
-                 r->dim, r->note) >= 0)
-        return RH_OK;
-    r->about = NULL;
-    return err_set(RH_ENOMEM, "no memory to read %s", path);
+        vec_close(&r);
+    else
+        *out = r;
+    return s;
+}
+
+rh_status vec_adopt(int fd, const char *name, const struct vec_options *o,
+                    struct vec_reader **out) {
+    struct infile in;
+    rh_status s = infile_adopt(&in, fd, name);
+    return s == RH_OK ? begin(&in, o, out) : s;
+}
+
+rh_status vec_open_more(struct vec_reader *r, uint64_t bytes_max, bool *open) {
+    bool counted = true;
+    *open = false;
+    if (r->about == NULL && r->ops->count != NULL) {
+        rh_status s = r->ops->count(r, bytes_max, &counted);
+        if (s != RH_OK || !counted)
+            return s;
+    }
+    if (r->dim_asked != 0 && r->dim_asked != r->dim)
+        return err_set(RH_EMISMATCH, "%s has rows of %" PRIu32 " numbers, not of %" PRIu32,
+                       r->in.path, r->dim, r->dim_asked);
+    if (r->about == NULL && asprintf(&r->about, "%s: %s, %" PRIu64 " x %" PRIu32 "%s", r->in.path,
+                                     r->ops->name, r->rows, r->dim, r->note) < 0) {
+        r->about = NULL;
+        return err_set(RH_ENOMEM, "no memory to read %s", r->in.path);
+    }
+    *open = true;
+    return RH_OK;
 }
 
 rh_status vec_open_with(const char *path, const struct vec_options *o, struct vec_reader **out) {
-    struct vec_reader *r = calloc(1, sizeof *r);
-    if (r == NULL)
-        return err_set(RH_ENOMEM, "no memory to read %s", path);
-    rh_status s = begin(r, path, o);
+    struct infile in;
+    struct vec_reader *r = NULL;
+    bool open = false;
+    rh_status s = infile_open(&in, path);
+    if (s == RH_OK)
+        s = begin(&in, o, &r);
+    while (s == RH_OK && !open)
+        s = vec_open_more(r, UINT64_MAX, &open);
     if (s != RH_OK)
         vec_close(&r);
     else
@@ -83,6 +116,10 @@ uint32_t vec_dim(const struct vec_reader *r) {
 
 bool vec_has_words(const struct vec_reader *r) {
     return r->ops->has_words;
+}
+
+const char *vec_name(const struct vec_reader *r) {
+    return r->in.path;
 }
 
 const char *vec_about(const struct vec_reader *r) {
@@ -131,6 +168,20 @@ rh_status vec_next_rows(struct vec_reader *r, uint64_t n_max, float *rows, uint6
     return RH_OK;
 }
 
+void vec_progress(const struct vec_reader *r, uint64_t *done_bytes, uint64_t *total_bytes) {
+    const bool open = r->about != NULL, counts = r->ops->count != NULL;
+    *total_bytes = r->in.size_bytes * (counts ? 2 : 1);
+    if (open && !r->ops->has_words)
+        *done_bytes = (uint64_t)((double)r->in.size_bytes * (double)r->done /
+                                 (double)(r->rows > 0 ? r->rows : 1));
+    else
+        *done_bytes = infile_offset(&r->in) + (open && counts ? r->in.size_bytes : 0);
+}
+
+rh_status vec_unchanged(const struct vec_reader *r) {
+    return infile_unchanged(&r->in);
+}
+
 void vec_rewind(struct vec_reader *r) {
     infile_seek(&r->in, r->data);
     r->done = 0;
@@ -146,6 +197,7 @@ void vec_close(struct vec_reader **r) {
     free(old->array.block);
     free(old->array.tile);
     free(old->array.raw);
+    free(old->counts);
     free(old->about);
     free(old);
 }

@@ -52,10 +52,20 @@ rh_status vec_open_with(const char *path, const struct vec_options *o,
                         struct vec_reader **out) MUST_CHECK;
 rh_status vec_open(const char *path, enum vec_format format, struct vec_reader **out) MUST_CHECK;
 
+/* Opens in steps, for those who have other things to do meanwhile: a file that is open for reading
+ * already, whose name is for texts. Takes fd in any case. The reader is good for vec_open_more,
+ * vec_progress and vec_close, until *open is true; only then has all been checked that vec_open
+ * checks. A step looks at some bytes_max of the file. */
+rh_status vec_adopt(int fd, const char *name, const struct vec_options *o,
+                    struct vec_reader **out) MUST_CHECK;
+rh_status vec_open_more(struct vec_reader *r, uint64_t bytes_max, bool *open) MUST_CHECK;
+
 enum vec_format vec_format_of(const struct vec_reader *r);
 uint64_t vec_rows(const struct vec_reader *r);
 uint32_t vec_dim(const struct vec_reader *r);
 bool vec_has_words(const struct vec_reader *r); /* false: npy and safetensors */
+
+const char *vec_name(const struct vec_reader *r); /* the path that it was opened by. As long as r */
 
 /* What the file is: "x.txt: GloVe text, 400000 x 300, no header". As long as r. */
 const char *vec_about(const struct vec_reader *r);
@@ -73,6 +83,12 @@ rh_status vec_row(struct vec_reader *r, float *row) MUST_CHECK;
 /* The next rows without their words, up to n_max, as vec_next has them: *n of them, 0 after the
  * last. For arrays much faster than row by row. */
 rh_status vec_next_rows(struct vec_reader *r, uint64_t n_max, float *rows, uint64_t *n) MUST_CHECK;
+
+/* How far the reader is: bytes done of those that there are to read, the opening included. */
+void vec_progress(const struct vec_reader *r, uint64_t *done_bytes, uint64_t *total_bytes);
+
+/* RH_ECORRUPT if the file was written to since it was opened; RH_EIO. */
+rh_status vec_unchanged(const struct vec_reader *r) MUST_CHECK;
 
 void vec_rewind(struct vec_reader *r); /* back to the first row of the same open file */
 void vec_close(struct vec_reader **r); /* sets *r to NULL; NULL is fine */

@@ -131,22 +131,39 @@ static rh_status take_lines(struct vocab_file *v) {
     return s;
 }
 
-rh_status vocab_file_open(const char *path, struct vocab_file **out) {
+/* Takes in. */
+static rh_status read_vocab(struct infile *in, struct vocab_file **out) {
     struct vocab_file *v = calloc(1, sizeof *v);
-    if (v == NULL)
-        return err_set(RH_ENOMEM, "no memory to read %s", path);
+    if (v == NULL) {
+        rh_status s = err_set(RH_ENOMEM, "no memory to read %s", in->path);
+        infile_close(in);
+        return s;
+    }
+    v->in = *in;
     idset_init(&v->words);
     idset_init(&v->ids);
-    rh_status s = infile_open(&v->in, path);
-    if (s == RH_OK)
-        s = read_all(v);
+    rh_status s = read_all(v);
     if (s == RH_OK)
         s = take_lines(v);
+    if (s == RH_OK)
+        s = infile_unchanged(&v->in);
     if (s != RH_OK)
         vocab_file_close(&v);
     else
         *out = v;
     return s;
+}
+
+rh_status vocab_file_open(const char *path, struct vocab_file **out) {
+    struct infile in;
+    rh_status s = infile_open(&in, path);
+    return s == RH_OK ? read_vocab(&in, out) : s;
+}
+
+rh_status vocab_file_adopt(int fd, const char *name, struct vocab_file **out) {
+    struct infile in;
+    rh_status s = infile_adopt(&in, fd, name);
+    return s == RH_OK ? read_vocab(&in, out) : s;
 }
 
 void vocab_file_close(struct vocab_file **v) {
@@ -162,6 +179,10 @@ void vocab_file_close(struct vocab_file **v) {
 }
 
 /* ---- asking ---- */
+
+const char *vocab_file_name(const struct vocab_file *v) {
+    return v->in.path;
+}
 
 uint32_t vocab_file_count(const struct vocab_file *v) {
     return v->n;

@@ -16,7 +16,11 @@ struct vocab_file;
 /* Holds the whole file in memory. RH_ENOTFOUND, RH_EIO, RH_ENOMEM; RH_EINVAL for what is no file;
  * RH_ECORRUPT names the line; RH_ELIMIT above 2 GiB. */
 rh_status vocab_file_open(const char *path, struct vocab_file **out) MUST_CHECK;
+/* The same for a file that is open for reading already; name is for texts. Takes fd in any case. */
+rh_status vocab_file_adopt(int fd, const char *name, struct vocab_file **out) MUST_CHECK;
 void vocab_file_close(struct vocab_file **v); /* sets *v to NULL; NULL is fine */
+
+const char *vocab_file_name(const struct vocab_file *v); /* the path that it was opened by */
 
 /* Entry i is of line i + 1. */
 uint32_t vocab_file_count(const struct vocab_file *v);

@@ -26,6 +26,7 @@
     X(vec_w2v_bin)     \
     X(vec_glove)       \
     X(vocab)           \
+    X(vecload)         \
     X(index)           \
     X(store)           \
     X(renorm)          \
