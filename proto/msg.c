@@ -202,6 +202,82 @@ void msg_get_alive(struct rd *r, struct msg_alive *m) {
     m->taken = rd_u64(r);
 }
 
+/* ---- files ---- */
+
+void msg_put_stage(struct buf *b, const struct msg_stage *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, m->load);
+    buf_put_u32(b, m->step);
+    buf_put_u32(b, m->format);
+    buf_put_str(b, m->path);
+    buf_put_str(b, m->tensor);
+    buf_put_str(b, m->vocab);
+}
+
+void msg_get_stage(struct rd *r, struct msg_stage *m) {
+    m->table = rd_u32(r);
+    m->load = rd_u32(r);
+    m->step = rd_u32(r);
+    m->format = rd_u32(r);
+    rd_str(r, m->path, sizeof m->path);
+    rd_str(r, m->tensor, sizeof m->tensor);
+    rd_str(r, m->vocab, sizeof m->vocab);
+}
+
+void msg_put_staged(struct buf *b, const struct msg_staged *m) {
+    buf_put_u32(b, m->load);
+    buf_put_u32(b, m->steps);
+    buf_put_u32(b, m->done);
+    buf_put_u32(b, m->format);
+    buf_put_u64(b, m->done_bytes);
+    buf_put_u64(b, m->total_bytes);
+    buf_put_u64(b, m->digest);
+    buf_put_u64(b, m->vocab_digest);
+    buf_put_u64(b, m->rows);
+    buf_put_u64(b, m->matched);
+    buf_put_u64(b, m->missed);
+    buf_put_u64(b, m->duplicated);
+    buf_put_u64(b, m->unused);
+    buf_put_str(b, m->about);
+    buf_put_str(b, m->first_matched);
+    buf_put_str(b, m->first_missed);
+    buf_put_str(b, m->first_duplicated);
+}
+
+void msg_get_staged(struct rd *r, struct msg_staged *m) {
+    m->load = rd_u32(r);
+    m->steps = rd_u32(r);
+    m->done = rd_yesno(r);
+    m->format = rd_u32(r);
+    m->done_bytes = rd_u64(r);
+    m->total_bytes = rd_u64(r);
+    m->digest = rd_u64(r);
+    m->vocab_digest = rd_u64(r);
+    m->rows = rd_u64(r);
+    m->matched = rd_u64(r);
+    m->missed = rd_u64(r);
+    m->duplicated = rd_u64(r);
+    m->unused = rd_u64(r);
+    rd_str(r, m->about, sizeof m->about);
+    rd_str(r, m->first_matched, sizeof m->first_matched);
+    rd_str(r, m->first_missed, sizeof m->first_missed);
+    rd_str(r, m->first_duplicated, sizeof m->first_duplicated);
+}
+
+void msg_put_load(struct buf *b, const struct msg_load *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, m->load);
+    buf_put_u64(b, m->digest);
+    buf_put_u64(b, m->vocab_digest);
+}
+
+void msg_get_load(struct rd *r, struct msg_load *m) {
+    m->table = rd_u32(r);
+    m->load = rd_u32(r);
+    m->digest = rd_u64(r);
+    m->vocab_digest = rd_u64(r);
+}
+
 /* ---- facts ---- */
 
 void msg_put_shard_facts(struct buf *b, const struct msg_shard_facts *m) {

@@ -94,6 +94,31 @@ struct msg_alive {
 void msg_put_alive(struct buf *b, const struct msg_alive *m);
 void msg_get_alive(struct rd *r, struct msg_alive *m);
 
+/* The strings of a file to be read, and of what was read. */
+struct msg_stage {
+    uint32_t table, load, step, format;
+    char path[WIRE_STR_MAX + 1], tensor[WIRE_STR_MAX + 1], vocab[WIRE_STR_MAX + 1];
+};
+void msg_put_stage(struct buf *b, const struct msg_stage *m);
+void msg_get_stage(struct rd *r, struct msg_stage *m);
+
+struct msg_staged {
+    uint32_t load, steps, done, format;
+    uint64_t done_bytes, total_bytes;
+    uint64_t digest, vocab_digest;
+    uint64_t rows, matched, missed, duplicated, unused;
+    char about[256], first_matched[128], first_missed[128], first_duplicated[128];
+};
+void msg_put_staged(struct buf *b, const struct msg_staged *m);
+void msg_get_staged(struct rd *r, struct msg_staged *m);
+
+struct msg_load {
+    uint32_t table, load;
+    uint64_t digest, vocab_digest;
+};
+void msg_put_load(struct buf *b, const struct msg_load *m);
+void msg_get_load(struct rd *r, struct msg_load *m);
+
 struct msg_shard_facts {
     uint32_t shard, shards, mode, world;
     uint64_t uptime_ms, closed, pulls, pulled_rows, pushes, pushed_rows, repeats, parked, refused,

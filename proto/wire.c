@@ -31,6 +31,8 @@ static const struct kind {
     [WIRE_BEAT] = {.name = "BEAT"},
     [WIRE_RESET] = {.name = "RESET", .op = true, .flags = WIRE_INIT},
     [WIRE_DROP] = {.name = "DROP", .op = true},
+    [WIRE_LOAD] = {.name = "LOAD", .op = true},
+    [WIRE_STAGE] = {.name = "STAGE", .flags = WIRE_UNDO},
     [WIRE_WELCOME] = {.name = "WELCOME"},
     [WIRE_ACK] = {.name = "ACK"},
     [WIRE_ROWS] = {.name = "ROWS", .sections = true},
@@ -40,6 +42,7 @@ static const struct kind {
     [WIRE_PASSED] = {.name = "PASSED"},
     [WIRE_FACTS] = {.name = "FACTS"},
     [WIRE_ALIVE] = {.name = "ALIVE"},
+    [WIRE_STAGED] = {.name = "STAGED"},
 };
 
 static const struct kind *kind_find(uint8_t kind) {

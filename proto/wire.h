@@ -40,6 +40,8 @@ enum wire_kind {
     WIRE_BEAT,
     WIRE_RESET = 12,
     WIRE_DROP = 13,
+    WIRE_LOAD = 16,
+    WIRE_STAGE = 17,
     WIRE_REQUESTS_END,
 
     WIRE_WELCOME = 65,
@@ -51,6 +53,7 @@ enum wire_kind {
     WIRE_PASSED,
     WIRE_FACTS,
     WIRE_ALIVE,
+    WIRE_STAGED = 75,
     WIRE_ANSWERS_END
 };
 

@@ -115,7 +115,7 @@ static rh_status apply_pushes(struct shard *s, uint64_t clock, struct table *t, 
 }
 
 /* What a held op does before the sum. */
-static rh_status apply_one(struct shard *s, const struct waiting *op) {
+static rh_status apply_one(struct shard *s, struct waiting *op) {
     if (op->head.kind == WIRE_WRITE)
         return ops_write(s, &op->head, op->frame);
     if (resets_is_void(s, op))
@@ -127,12 +127,14 @@ static rh_status apply_one(struct shard *s, const struct waiting *op) {
         return resets_reset(s, &op->head, op->frame, true);
     case WIRE_DROP:
         return resets_drop(s, &op->head, op->frame, true);
+    case WIRE_LOAD:
+        return loads_apply(s, op);
     default:
         return RH_OK;
     }
 }
 
-/* Writes, freezes, resets and drops of the clock, in rank order. */
+/* Writes, loads, freezes, resets and drops of the clock, in rank order. */
 static rh_status apply_writes(struct shard *s, uint64_t clock) {
     rh_status st = RH_OK;
     for (uint32_t rank = 0; rank < s->n_sessions; rank++) {

@@ -16,7 +16,7 @@
 #include "ps/supervise.h"
 
 struct settings {
-    const char *listen, *shard, *job, *log_level, *config;
+    const char *listen, *shard, *job, *data_dir, *log_level, *config;
     int64_t shards, world, credit, report_fd;
     int insecure, child;
 };
@@ -42,6 +42,9 @@ static const struct conf_item items[] = {
      "port can then read and change the tables."},
     {"credit", CONF_INT, AT(credit), "8388608", 65536, 1 << 30, NULL, "BYTES",
      "How many bytes a worker may have in flight to a shard."},
+    {"data-dir", CONF_STRING, AT(data_dir), NULL, 0, 0, "RH_DATA_DIR", "DIR",
+     "Let workers have files beneath DIR loaded by the servers themselves (rh_load with source = "
+     "RH_SOURCE_SHARD). Without it a server opens no file for anybody."},
     {"log-level", CONF_STRING, AT(log_level), "warn", 0, 0, "RH_LOG_LEVEL", "LEVEL",
      "error, warn, info or debug, on stderr."},
     {"config", CONF_STRING, AT(config), NULL, 0, 0, NULL, "FILE",
@@ -138,6 +141,8 @@ static rh_status run(const struct settings *set, int *signal_out) {
         o.listen = mpi_listen();
     rh_status st = read_shard(set, &c.shard, &c.shards);
     struct server *s = NULL;
+    if (st == RH_OK && set->data_dir != NULL)
+        st = source_beneath(set->data_dir, &c.source);
     if (st == RH_OK)
         st = server_open(&o, &s);
     char job[65] = "";
@@ -152,6 +157,7 @@ static rh_status run(const struct settings *set, int *signal_out) {
     if (st == RH_OK)
         *signal_out = server_wait(s);
     server_close(&s);
+    source_free(&c.source);
     return st;
 }
 

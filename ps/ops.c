@@ -283,13 +283,15 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         st = take_freeze(s, w, h, f);
     else if (st == RH_OK && (h->kind == WIRE_RESET || h->kind == WIRE_DROP))
         st = take_reset(s, w, h, f);
+    else if (st == RH_OK && h->kind == WIRE_LOAD)
+        st = loads_take(s, w, h, f);
     else if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE))
         st = take_end(s, w, h, f);
     session_took(w, h->num, digest, st);
     if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE)) {
         w->ended = (uint64_t)h->num.clock + 1;
         if (h->kind == WIRE_BYE)
-            w->state = SESSION_GONE;
+            session_leave(w);
     }
     answer_op(s, w, h, f, st, false);
 }

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "ps/shard_inner.h"
+#include "ps/stage.h"
 
 static rh_status unreadable(const struct head *h) {
     return err_set(RH_EPROTO, "a %s from worker %u cannot be read", wire_kind_name(h->kind),
@@ -143,6 +144,8 @@ bool resets_is_void(const struct shard *s, const struct waiting *op) {
 }
 
 static uint64_t rows_of(const struct shard *s, const struct waiting *op, uint32_t table) {
+    if (op->head.kind == WIRE_LOAD)
+        return table_of(op) == table ? op->stage->rows : 0;
     if (op->head.kind != WIRE_PUSH && op->head.kind != WIRE_WRITE)
         return 0;
     uint64_t rows = 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "ps/stage.h"
 
 void waiting_init(struct waiting_list *l) {
     *l = (struct waiting_list){.last = &l->first};
@@ -23,6 +24,7 @@ void waiting_free(struct waiting *w) {
     if (w == NULL)
         return;
     frame_unref(w->frame);
+    stage_free(&w->stage);
     free(w);
 }
 
@@ -84,6 +86,7 @@ void session_free(struct session **s) {
     waiting_clear(&(*s)->pulls);
     free((*s)->answers);
     free((*s)->counts);
+    stage_free(&(*s)->stage);
     free(*s);
     *s = NULL;
 }
@@ -108,6 +111,13 @@ void session_begin(struct session *s, uint32_t inc, uint32_t nonce) {
     s->n_answers = 0;
     s->barrier = 0;
     s->barrier_asked.kind = 0;
+    stage_free(&s->stage);
+    s->loads = 0;
+}
+
+void session_leave(struct session *s) {
+    s->state = SESSION_GONE;
+    stage_free(&s->stage);
 }
 
 enum session_verdict session_judge(const struct session *s, struct opnum num, struct opnum prev) {

@@ -24,6 +24,8 @@ struct push_count {
     uint64_t base;   /* those before the table's last reset: they count for nothing */
 };
 
+struct stage;
+
 enum session_state { SESSION_NEVER = 0, SESSION_HERE = 1, SESSION_GONE = 2 };
 
 /* A frame that waits: an early op, a held op, or a parked pull. */
@@ -31,6 +33,7 @@ struct waiting {
     struct waiting *next;
     struct frame *frame;
     struct head head;
+    struct stage *stage; /* of a held LOAD: what it will write; else NULL. Its own */
 };
 
 struct waiting_list {
@@ -63,6 +66,8 @@ struct session {
     struct waiting_list pulls; /* in order of arrival */
     struct push_count *counts; /* (n_counts) by table number */
     uint32_t n_counts;
+    struct stage *stage; /* the load that is being read, or NULL */
+    uint32_t loads;      /* number of the last load that was begun */
 };
 
 rh_status session_new(uint32_t rank, struct session **out) MUST_CHECK;
@@ -71,6 +76,9 @@ void session_free(struct session **s);
 /* A new incarnation begins: forgets floor, answers, whatever was parked and what was held of its
  * unfinished clock. The clocks that it has ended and its counts of pushes stay. */
 void session_begin(struct session *s, uint32_t inc, uint32_t nonce);
+
+/* The worker has said goodbye: what it was reading is let go. */
+void session_leave(struct session *s);
 
 enum session_verdict {
     SESSION_TAKE,   /* next in the chain */

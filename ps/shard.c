@@ -259,6 +259,9 @@ static void on_worker(struct shard *s, struct session *w, const struct head *h, 
     case WIRE_BEAT:
         on_beat(s, w, h);
         return;
+    case WIRE_STAGE:
+        loads_stage(s, w, h, f);
+        return;
     default:
         s->bad_frames++;
     }

@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "proto/frame.h"
 #include "proto/net.h"
+#include "ps/source.h"
 
 struct shard;
 
@@ -21,6 +22,7 @@ struct shard_config {
     uint32_t credit_bytes; /* granted to each worker */
     bool no_sums;          /* answers need no body sums: the transport is memory */
     uint32_t pid;          /* for facts */
+    struct source *source; /* of the files that it reads itself; outlives it. NULL: it reads none */
 };
 
 /* Fills *c with the defaults: shard 0 of 1, incarnation 1, credit 8 MiB. */

@@ -1,6 +1,6 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
- * hello), ops.c (what changes state), pulls.c (what reads), bsp.c (clocks), lead.c (what all shards
- * must agree on), resets.c (tables that begin anew, or end), facts.c. */
+ * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), bsp.c (clocks), lead.c
+ * (what all shards must agree on), resets.c (tables that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -77,6 +77,14 @@ rh_status ops_freeze(struct shard *s, const struct head *h, const struct frame *
                      bool apply) MUST_CHECK;
 /* An observer may ask for a table that exists. */
 void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame *f);
+
+/* ---- loads.c ---- */
+/* STAGE: reads on in a file. */
+void loads_stage(struct shard *s, struct session *w, const struct head *h, const struct frame *f);
+/* LOAD: writes what was read, or holds it until the clock closes, when loads_apply writes it. */
+rh_status loads_take(struct shard *s, struct session *w, const struct head *h,
+                     struct frame *f) MUST_CHECK;
+rh_status loads_apply(struct shard *s, struct waiting *op) MUST_CHECK; /* the table is there */
 
 /* ---- pulls.c ---- */
 /* w NULL: an observer, who waits for nothing. */

@@ -192,7 +192,18 @@ static bool is_false(const void *flag) {
     return !*(const bool *)flag;
 }
 
+/* A net in memory is driven by nobody, so that it is never waited for with others in mind: it would
+ * not let go of the lock, and whose turn it is could not end it. */
+static void sleep_until_false(rh_client *c, const bool *flag, int64_t deadline_ms) {
+    c->waiters++;
+    while (*flag && c->failed == RH_OK && client_now(c) < deadline_ms)
+        sleep_on(c, &c->changed, deadline_ms);
+    c->waiters--;
+}
+
 bool client_wait_turn(rh_client *c, const bool *flag, int64_t deadline_ms) {
+    if (c->fd < 0)
+        sleep_until_false(c, flag, deadline_ms);
     return client_wait(c, is_false, flag, deadline_ms) && c->failed == RH_OK;
 }
 

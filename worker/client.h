@@ -73,15 +73,18 @@ struct rh_client {
     uint32_t failed_shard;
     char failed_text[ERR_TEXT_MAX];
 
-    uint64_t clock;                /* how many this worker has ended */
-    uint32_t call;                 /* calls of this clock */
-    bool gate;                     /* the clock is being ended: new ops wait */
-    bool ending, opening, passing; /* a thread is inside rh_tick or rh_close, rh_table_open,
-                                      rh_barrier: others take turns */
-    struct rh_op *tick;            /* in flight since a tick timed out, or NULL */
-    struct rh_op *barrier;         /* likewise */
-    uint32_t barriers;             /* begun */
-    rh_status owed_status;         /* the first refusal of an op that nobody waited for any more */
+    uint64_t clock; /* how many this worker has ended */
+    uint32_t call;  /* calls of this clock */
+    bool gate;      /* the clock is being ended: new ops wait */
+    bool ending, opening, passing,
+        loading;           /* a thread is inside rh_tick or rh_close, rh_table_open,
+                                               rh_barrier, a load by the shards: others take turns */
+    uint32_t loads;        /* by the shards, begun */
+    uint64_t load_steps;   /* answered: progress */
+    struct rh_op *tick;    /* in flight since a tick timed out, or NULL */
+    struct rh_op *barrier; /* likewise */
+    uint32_t barriers;     /* begun */
+    rh_status owed_status; /* the first refusal of an op that nobody waited for any more */
     char owed_text[ERR_TEXT_MAX];
 
     struct rh_table *tables;

@@ -9,10 +9,11 @@
 
 /* Which answer a request wants; 0 for what is not answered as a request (HELLO, BEAT). */
 static const uint8_t answer_to[WIRE_REQUESTS_END] = {
-    [WIRE_OPEN] = WIRE_OPENED, [WIRE_PULL] = WIRE_ROWS,      [WIRE_PUSH] = WIRE_ACK,
-    [WIRE_WRITE] = WIRE_ACK,   [WIRE_FREEZE] = WIRE_ACK,     [WIRE_TICK] = WIRE_ACK,
-    [WIRE_BYE] = WIRE_ACK,     [WIRE_BARRIER] = WIRE_PASSED, [WIRE_INFO] = WIRE_FACTS,
-    [WIRE_RESET] = WIRE_ACK,   [WIRE_DROP] = WIRE_ACK,
+    [WIRE_OPEN] = WIRE_OPENED,  [WIRE_PULL] = WIRE_ROWS,      [WIRE_PUSH] = WIRE_ACK,
+    [WIRE_WRITE] = WIRE_ACK,    [WIRE_FREEZE] = WIRE_ACK,     [WIRE_TICK] = WIRE_ACK,
+    [WIRE_BYE] = WIRE_ACK,      [WIRE_BARRIER] = WIRE_PASSED, [WIRE_INFO] = WIRE_FACTS,
+    [WIRE_RESET] = WIRE_ACK,    [WIRE_DROP] = WIRE_ACK,       [WIRE_LOAD] = WIRE_ACK,
+    [WIRE_STAGE] = WIRE_STAGED,
 };
 
 /* ---- lists ---- */

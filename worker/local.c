@@ -167,6 +167,7 @@ static rh_status open_shards(struct local_net *l, const char *job) {
         c.job = hash64(job, strlen(job));
         c.no_sums = true;
         c.pid = (uint32_t)getpid();
+        c.source = source_anywhere();
         rh_status st = shard_new(&c, &s->net, &s->shard);
         if (st != RH_OK)
             return st;

@@ -522,12 +522,25 @@ typedef enum rh_format {
     RH_FORMAT_FASTTEXT = 6     /* fastText .vec: word2vec text with a space at the end of a line */
 } rh_format;
 
+/* Who opens the file. */
+typedef enum rh_source {
+    RH_SOURCE_AUTO = 0,   /* as RH_SOURCE_CLIENT */
+    RH_SOURCE_CLIENT = 1, /* this client, at a path of its own, and streams the rows */
+    /* Every shard by itself, in parallel, and keeps its own rows: a relative path beneath the
+     * --data-dir of rowhouse-server, which every host of a server must have there alike. With
+     * "local:" any path of this process. */
+    RH_SOURCE_SHARD = 2
+} rh_source;
+
 /* Zeros after size are the defaults. */
 typedef struct rh_load_options {
     uint32_t size;     /* sizeof the struct */
     rh_format format;  /* RH_FORMAT_AUTO */
     const char *vocab; /* a file that says which row a word is, see rh_load. NULL: row i is row i */
     const char *tensor; /* safetensors: which. NULL: the only one of floats with two dimensions */
+    rh_source source;   /* RH_SOURCE_AUTO. SHARD: vocab is a file of the servers, too */
+    uint32_t freeze;    /* 1: rh_freeze of the whole table once it is loaded, for ever, as PyTorch's
+                           from_pretrained does unless told otherwise. 0 */
 } rh_load_options;
 
 typedef struct rh_load_report {
@@ -545,9 +558,10 @@ typedef struct rh_load_report {
 } rh_load_report;
 
 /*
- * Writes the file's row i over row i of the table, read and streamed by this client. The file is
- * checked whole first: a bad one changes nothing. Its dim must be the table's, and it may not have
- * more rows.
+ * Writes the file's row i over row i of the table. The file is checked whole first: a bad one changes
+ * nothing. Its dim must be the table's, and it may not have more rows. Who reads it, this client or
+ * the servers, makes no difference to bits or report. Under bsp the rows are there when the clock
+ * closes, as those of rh_write.
  *
  * With a vocabulary, a file of words (not npy or safetensors) fills the rows of the words that the
  * vocabulary has, in whatever order it has them, and may have as many others as it likes. The
@@ -555,6 +569,11 @@ typedef struct rh_load_report {
  *
  * o NULL: the defaults; report may be NULL. RH_ENOTFOUND, RH_ECORRUPT (with the line or the byte),
  * RH_EMISMATCH; RH_EINVAL for a kind of file that is not read, with what to do about it.
+ *
+ * With RH_SOURCE_SHARD the deadline is that of a step of some MiB, and the text names the shard. Each
+ * shard keeps its rows in memory twice until all have read the file. RH_EMISMATCH: shards have
+ * different files of that name. RH_EINVAL: a path that is absolute, has "..", or leads out of
+ * --data-dir; servers without one; an observer. RH_ELIMIT: a vocabulary above 64 MiB.
  */
 RH_CHECKED rh_status rh_load(rh_table *t, const char *path, const rh_load_options *o,
                              rh_load_report *report);

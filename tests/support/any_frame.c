@@ -10,10 +10,10 @@
 #include "tests/support/any_msg.h"
 
 const uint8_t any_kinds[ANY_KINDS] = {
-    WIRE_HELLO,  WIRE_OPEN,    WIRE_PULL,    WIRE_PUSH,  WIRE_WRITE,  WIRE_FREEZE,
-    WIRE_TICK,   WIRE_BYE,     WIRE_BARRIER, WIRE_INFO,  WIRE_BEAT,   WIRE_RESET,
-    WIRE_DROP,   WIRE_WELCOME, WIRE_ACK,     WIRE_ROWS,  WIRE_REFUSE, WIRE_NACK,
-    WIRE_OPENED, WIRE_PASSED,  WIRE_FACTS,   WIRE_ALIVE,
+    WIRE_HELLO, WIRE_OPEN,    WIRE_PULL,   WIRE_PUSH,   WIRE_WRITE,  WIRE_FREEZE, WIRE_TICK,
+    WIRE_BYE,   WIRE_BARRIER, WIRE_INFO,   WIRE_BEAT,   WIRE_RESET,  WIRE_DROP,   WIRE_WELCOME,
+    WIRE_ACK,   WIRE_ROWS,    WIRE_REFUSE, WIRE_NACK,   WIRE_OPENED, WIRE_PASSED, WIRE_FACTS,
+    WIRE_ALIVE, WIRE_LOAD,    WIRE_STAGE,  WIRE_STAGED,
 };
 
 /* The tables that a receiver would have: number t has dims[t - 1]. */
@@ -154,6 +154,15 @@ static void put_body(struct rng *g, struct buf *b, struct head *h) {
         return;
     case WIRE_ALIVE:
         PUT(alive);
+        return;
+    case WIRE_LOAD:
+        PUT(load);
+        return;
+    case WIRE_STAGE:
+        PUT(stage);
+        return;
+    case WIRE_STAGED:
+        PUT(staged);
         return;
     default: /* BEAT, ACK, NACK: empty */
         return;
@@ -344,6 +353,15 @@ static rh_status read_body(struct rd *r, const struct head *h) {
         return RH_OK;
     case WIRE_ALIVE:
         msg_get_alive(r, &(struct msg_alive){0});
+        return RH_OK;
+    case WIRE_LOAD:
+        msg_get_load(r, &(struct msg_load){0});
+        return RH_OK;
+    case WIRE_STAGE:
+        msg_get_stage(r, &(struct msg_stage){0});
+        return RH_OK;
+    case WIRE_STAGED:
+        msg_get_staged(r, &(struct msg_staged){0});
         return RH_OK;
     default: /* BEAT, ACK, NACK: empty */
         return RH_OK;

@@ -161,6 +161,50 @@ struct msg_alive any_alive(struct rng *g) {
         .waiting_for = rng_u32(g), .waiting_clock = rng_u32(g), .taken = rng_u64(g)};
 }
 
+struct msg_stage any_stage(struct rng *g) {
+    struct msg_stage m = {
+        .table = rng_u32(g), .load = rng_u32(g), .step = rng_u32(g), .format = rng_below(g, 7)};
+    any_name(g, m.path);
+    if (rng_below(g, 2))
+        any_name(g, m.tensor);
+    if (rng_below(g, 2))
+        any_name(g, m.vocab);
+    return m;
+}
+
+struct msg_staged any_staged(struct rng *g) {
+    struct msg_staged m = {
+        .load = rng_u32(g),
+        .steps = rng_u32(g),
+        .done = rng_below(g, 2),
+        .format = rng_below(g, 7),
+        .done_bytes = rng_u64(g),
+        .total_bytes = rng_u64(g),
+    };
+    if (!m.done)
+        return m;
+    m.digest = rng_u64(g);
+    m.vocab_digest = rng_u64(g);
+    m.rows = rng_u64(g);
+    m.matched = rng_u64(g);
+    m.missed = rng_u64(g);
+    m.duplicated = rng_u64(g);
+    m.unused = rng_u64(g);
+    any_name(g, m.about);
+    any_name(g, m.first_matched);
+    any_name(g, m.first_missed);
+    return m;
+}
+
+struct msg_load any_load(struct rng *g) {
+    return (struct msg_load){
+        .table = rng_u32(g),
+        .load = rng_u32(g),
+        .digest = rng_u64(g),
+        .vocab_digest = rng_u64(g),
+    };
+}
+
 struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members) {
     return (struct msg_shard_facts){
         .shard = rng_u32(g),

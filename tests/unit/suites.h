@@ -44,6 +44,8 @@
     X(fold)            \
     X(shard)           \
     X(reset)           \
+    X(source)          \
+    X(loads)           \
     X(word2vec_text)   \
     X(word2vec)        \
     X(spearman)        \

@@ -106,6 +106,20 @@ START_TEST(alive_comes_back) {
 }
 END_TEST
 
+START_TEST(what_is_asked_and_told_of_files_comes_back) {
+    ROUND_TRIP(stage, SAME(table); SAME(load); SAME(step); SAME(format);
+               ck_assert_str_eq(in.path, out.path); ck_assert_str_eq(in.tensor, out.tensor);
+               ck_assert_str_eq(in.vocab, out.vocab);)
+    ROUND_TRIP(staged, SAME(load); SAME(steps); SAME(done); SAME(format); SAME(done_bytes);
+               SAME(total_bytes); SAME(digest); SAME(vocab_digest); SAME(rows); SAME(matched);
+               SAME(missed); SAME(duplicated); SAME(unused); ck_assert_str_eq(in.about, out.about);
+               ck_assert_str_eq(in.first_matched, out.first_matched);
+               ck_assert_str_eq(in.first_missed, out.first_missed);
+               ck_assert_str_eq(in.first_duplicated, out.first_duplicated);)
+    ROUND_TRIP(load, SAME(table); SAME(load); SAME(digest); SAME(vocab_digest);)
+}
+END_TEST
+
 static struct msg_shard_facts any_facts_of_two(struct rng *from) {
     return any_shard_facts(from, 2);
 }
@@ -441,6 +455,7 @@ Suite *msg_suite(void) {
     tcase_add_test(tc, reset_init_and_drop_come_back);
     tcase_add_test(tc, tick_comes_back);
     tcase_add_test(tc, alive_comes_back);
+    tcase_add_test(tc, what_is_asked_and_told_of_files_comes_back);
     tcase_add_test(tc, facts_come_back);
     tcase_add_test(tc, what_must_be_zero_is_refused_when_it_is_not);
     tcase_add_test(tc, yes_or_no_is_0_or_1);
