@@ -34,14 +34,18 @@ static void close_file(struct stage *k) {
     k->file = NULL;
 }
 
+static void free_first(struct stage *k) {
+    struct stage_rows *rows = k->first;
+    k->first = rows->next;
+    if (k->first == NULL)
+        k->last = NULL;
+    k->rows -= rows->n;
+    free(rows);
+}
+
 static void free_rows(struct stage *k) {
-    while (k->first != NULL) {
-        struct stage_rows *next = k->first->next;
-        free(k->first);
-        k->first = next;
-    }
-    k->last = NULL;
-    k->rows = 0;
+    while (k->first != NULL)
+        free_first(k);
 }
 
 void stage_free(struct stage **k) {
@@ -136,9 +140,9 @@ void stage_read(struct stage *k, struct table *t, uint32_t shard, uint32_t shard
     close_file(k);
 }
 
-rh_status stage_write(const struct stage *k, struct table *t) {
+rh_status stage_write(struct stage *k, struct table *t) {
     assert(k->done && t->spec.dim == k->dim);
-    for (struct stage_rows *rows = k->first; rows != NULL; rows = rows->next) {
+    for (struct stage_rows *rows; (rows = k->first) != NULL; free_first(k)) {
         const uint8_t *ids = (const uint8_t *)rows->ids;
         rh_status st = table_locate(t, ids, rows->n);
         if (st != RH_OK)

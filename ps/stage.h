@@ -36,7 +36,8 @@ void stage_read(struct stage *k, struct table *t, uint32_t shard, uint32_t shard
 /* Keeps this thread's last failure as the stage's. */
 void stage_fail(struct stage *k, rh_status status);
 
-/* Writes all its rows over those of t. Cannot fail while t is the table that was read for. */
-rh_status stage_write(const struct stage *k, struct table *t) MUST_CHECK;
+/* Writes all its rows over those of t, and lets go of them as it goes. Cannot fail while t is the table
+ * that was read for. */
+rh_status stage_write(struct stage *k, struct table *t) MUST_CHECK;
 
 #endif
