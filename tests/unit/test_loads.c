@@ -145,14 +145,17 @@ static void stage_all(struct talker *t, uint32_t load) {
 static int load(struct talker *t, uint32_t number, uint64_t digest) {
     uint8_t room[64];
     struct buf body;
-    struct head h;
-    struct opnum prev = t->last;
     buf_wrap(&body, room, sizeof room);
     msg_put_load(&body, &(struct msg_load){.table = 1, .load = number, .digest = digest});
-    t->head.num.call++;
-    t->last = t->head.num;
-    talker_send(t, WIRE_LOAD, 0, t->last, prev, 0, &body);
-    return talker_answer(t, &h, 0, NULL);
+    return talker_op(t, WIRE_LOAD, 0, 0, &body);
+}
+
+static int drop(struct talker *t) {
+    uint8_t room[16];
+    struct buf body;
+    buf_wrap(&body, room, sizeof room);
+    msg_put_drop(&body, &(struct msg_drop){1});
+    return talker_op(t, WIRE_DROP, 0, 0, &body);
 }
 
 static float pull1(struct talker *t, uint64_t id) {
@@ -388,6 +391,37 @@ START_TEST(bsp_keeps_what_a_dead_worker_has_loaded_in_clocks_that_it_ended) {
 }
 END_TEST
 
+START_TEST(a_table_that_is_dropped_meanwhile_takes_its_load_with_it) {
+    start(2, ASYNC);
+    ck_assert_int_eq(stage(&a, 1, 0), WIRE_STAGED);
+    ck_assert_int_eq(stage(&a, 1, 1), WIRE_STAGED);
+    ck_assert_int_eq(drop(&b), WIRE_ACK);
+    ck_assert_int_eq(stage(&a, 1, 2), WIRE_REFUSE);
+    ck_assert_int_eq(refused_with, RH_ENOTFOUND);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "was dropped by worker 1"));
+    stop();
+
+    start(2, ASYNC);
+    stage_all(&a, 1);
+    ck_assert_int_eq(drop(&b), WIRE_ACK);
+    ck_assert_int_eq(load(&a, 1, 77), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "was dropped by worker 1"));
+    stop();
+
+    start(2, BSP);
+    stage_all(&b, 1);
+    ck_assert_int_eq(load(&b, 1, 77), WIRE_ACK);
+    ck_assert_int_eq(drop(&a), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&b, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    uint64_t id = 0;
+    float row[DIM];
+    ck_assert_int_eq(talker_pull(&a, 1, 1, &id, DIM, row), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "was dropped by worker 0"));
+    stop();
+}
+END_TEST
+
 Suite *loads_suite(void) {
     Suite *suite = suite_create("loads");
     TCase *tc = tcase_create("loads");
@@ -404,6 +438,7 @@ Suite *loads_suite(void) {
     tcase_add_test(tc, what_is_not_loaded_is_let_go);
     tcase_add_test(tc, bsp_writes_at_the_clocks_close_in_rank_order);
     tcase_add_test(tc, bsp_keeps_what_a_dead_worker_has_loaded_in_clocks_that_it_ended);
+    tcase_add_test(tc, a_table_that_is_dropped_meanwhile_takes_its_load_with_it);
     suite_add_tcase(suite, tc);
     return suite;
 }
