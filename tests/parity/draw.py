@@ -16,10 +16,30 @@ FOREVER = float("inf")
 
 
 @dataclass
+class Bag:
+    """How the places of a push are pooled, which are (n) then."""
+
+    mode: str
+    offsets: np.ndarray  # int64, (bags); with last also n behind them
+    last: bool
+    weights: Optional[np.ndarray]  # float32, (n)
+
+    def bags(self, n):
+        """(n): the bag of each place. And how many bags."""
+        ends = self.offsets[1:] if self.last else np.append(self.offsets[1:], n)
+        return np.repeat(np.arange(len(ends)), ends - self.offsets[:len(ends)]), len(ends)
+
+    def named(self):
+        """As pull_bags and push_bags take them."""
+        return {"mode": self.mode, "per_sample_weights": self.weights, "include_last_offset": self.last}
+
+
+@dataclass
 class Push:
     worker: int
     places: np.ndarray  # int64, any shape
-    grads: np.ndarray  # float32, (*places.shape, dim)
+    grads: np.ndarray  # float32, (*places.shape, dim), or (bags, dim)
+    bag: Optional[Bag] = None
 
 
 @dataclass
@@ -28,6 +48,7 @@ class Clock:
 
     lrs: List[float]  # of each worker
     freezes: List[Tuple[Any, float]]  # (places or None for the table, until this clock of the case; 0: thaw)
+    pool: Optional[Push]  # bags that are only looked at, before all else
     write: Optional[Push]
     pushes: List[Push]
     look: bool  # compare every row afterwards
@@ -50,6 +71,8 @@ class Case:
     first: Optional[np.ndarray]  # written before the first clock, or the initializer's
     every_row: bool  # each push names every row
     clocks: List[Clock] = field(default_factory=list)
+    freezing: bool = False
+    bags: bool = False  # EmbeddingBag, now and then
 
     @property
     def padding(self):
@@ -61,7 +84,7 @@ class Case:
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return (f"{self.optimizer}({arguments}), {self.rows} x {self.dim}, {self.mode}, {self.world} "
-                f"workers, {self.shards[0]} and {self.shards[1]} shards{options}")
+                f"workers, {self.shards[0]} and {self.shards[1]} shards{options}{', bags' if self.bags else ''}")
 
 
 def draw_optimizer(rng):
@@ -126,24 +149,49 @@ def draw_places(rng, case):
     return places
 
 
-def draw_grads(rng, case, places, exponent):
+def draw_grads(rng, case, shape, exponent, divided):
     numbers = np.random.default_rng(rng.getrandbits(64))
-    shape = (*places.shape, case.dim)
-    integers = numbers.integers(-99, 100, shape)
-    if case.options.get("scale_grad_by_freq"):
+    integers = numbers.integers(-99, 100, (*shape, case.dim))
+    if divided:
         # Quotients are rounded: a sum of them that should be 0 would not be, and Adam makes 1 of it.
         integers = np.abs(integers)
     grads = integers.astype(np.float32) * np.float32(2.0**exponent)
     if case.options.get("nonfinite") == "skip" and grads.size and rng.random() < 0.3:
         grads.reshape(-1)[rng.randrange(grads.size)] = rng.choice((np.nan, np.inf, -np.inf))
-    if case.padding is not None and rng.random() < 0.3:
-        grads[places == case.padding] = np.nan  # as of a loss that masks its padding
     return grads
+
+
+def draw_bag(rng, n, modes):
+    """Any number of bags, empty ones too. max is only looked at: where two rows are as large to the
+    last bit, each of us could give its gradient to another one."""
+    mode = rng.choice(modes)
+    begins = [0] + sorted(rng.randrange(n + 1) for _ in range(rng.randrange(max(2, n))))
+    last = rng.random() < 0.3
+    weights = None
+    if mode == "sum" and rng.random() < 0.5:
+        weights = np.array([rng.randint(-8, 8) / 8 for _ in range(n)], np.float32)
+    return Bag(mode, np.array(begins + [n] * last, np.int64), last, weights)
 
 
 def draw_push(rng, case, worker, exponent):
     places = draw_places(rng, case)
-    return Push(worker, places, draw_grads(rng, case, places, exponent))
+    scaled = bool(case.options.get("scale_grad_by_freq"))
+    if case.bags and rng.random() < 0.7:
+        places = places.reshape(-1)
+        bag = draw_bag(rng, len(places), ("sum", "sum", "mean"))
+        shape = (bag.bags(len(places))[1],)
+        return Push(worker, places, draw_grads(rng, case, shape, exponent, bag.mode == "mean"), bag)
+    grads = draw_grads(rng, case, places.shape, exponent, scaled)
+    if case.padding is not None and rng.random() < 0.3:
+        grads[places == case.padding] = np.nan  # as of a loss that masks its padding
+    return Push(worker, places, grads)
+
+
+def draw_pool(rng, case):
+    if not case.bags or rng.random() < 0.5:
+        return None
+    places = draw_places(rng, case).reshape(-1)
+    return Push(rng.randrange(case.world), places, None, draw_bag(rng, len(places), ("sum", "mean", "max")))
 
 
 def draw_freezes(rng, case, clock):
@@ -166,7 +214,7 @@ def draw_clock(rng, case, number, schedule):
     pushes = [draw_push(rng, case, worker, exponent) for worker in range(case.world)
               for _ in range(rng.choice((0, 1, 1, 1, 1, 1, 1, 1, 1, 2)))]
     freezes = draw_freezes(rng, case, number) if case.freezing else []
-    return Clock(lrs, freezes, write, pushes, rng.random() < 0.4)
+    return Clock(lrs, freezes, draw_pool(rng, case), write, pushes, rng.random() < 0.4)
 
 
 def draw_schedule(rng, lr, clocks):
@@ -195,6 +243,7 @@ def draw(seed, number):
         first = np.random.default_rng(rng.getrandbits(64)).normal(size=(len(ids), dim)).astype(np.float32)
     case = Case(number, f"s{seed}.c{number}", rows, dim, ids, name, arguments, mode, world,
                 tuple(rng.sample(SHARDS, 2)), draw_init(rng), options, first, rng.random() < 0.4)
+    case.bags = rng.random() < 0.25 and not options.keys() & {"nonfinite", "scale_grad_by_freq"}
     case.freezing = options.get("frozen") or rng.random() < 0.4
     clocks = rng.randint(4, 16)
     schedule = draw_schedule(rng, arguments["lr"], clocks)

@@ -57,10 +57,26 @@ class Torch:
                                   [] if self.case.padding is None else self.case.padding).astype(np.int64)
         share = 1 / self.case.world if self.case.options.get("reduce") == "mean" else 1
         for push in pushes:
-            # torch 1.13 fails on a single id with sparse gradients and a padding row: a list of one.
-            shape = push.places.shape or (1,)
-            rows = self.embedding(torch.from_numpy(push.places.reshape(shape)))
-            ((rows * torch.from_numpy(push.grads.reshape(*shape, self.case.dim))).sum() * share).backward()
+            if push.bag is not None:
+                rows, shape = self.bags(push), (-1,)
+            else:
+                # torch 1.13 fails on a single id with sparse gradients and a padding row: a list of one.
+                shape = push.places.shape or (1,)
+                rows = self.embedding(torch.from_numpy(push.places.reshape(shape)))
+            grads = torch.from_numpy(push.grads.reshape(*shape, self.case.dim))
+            ((rows * grads).sum() * share).backward()
+
+    def bags(self, push):
+        own, bag = self.embedding, push.bag
+        return torch.nn.functional.embedding_bag(
+            torch.from_numpy(push.places), self.weight, torch.from_numpy(bag.offsets), own.max_norm,
+            own.norm_type, mode=bag.mode, sparse=own.sparse and bag.mode != "max",
+            per_sample_weights=None if bag.weights is None else torch.from_numpy(bag.weights),
+            include_last_offset=bag.last, padding_idx=self.case.padding)
+
+    def pooled(self, push):
+        with torch.no_grad():
+            return self.bags(push).numpy()
 
     def rows(self):
         """As a lookup of all gives them, without one: that would write."""

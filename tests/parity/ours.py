@@ -57,7 +57,11 @@ class Ours:
         for table, lr in zip(self.tables, clock.lrs):
             table.set_lr(lr)
         for push in clock.pushes:
-            self.tables[push.worker].push(self.case.ids[push.places], push.grads)
+            table, ids = self.tables[push.worker], self.case.ids[push.places]
+            if push.bag is None:
+                table.push(ids, push.grads)
+            else:
+                table.push_bags(ids, push.bag.offsets, push.grads, **push.bag.named())
         for client in self.clients:
             client.tick()
 
@@ -69,6 +73,10 @@ class Ours:
                 table.unfreeze()
             else:
                 table.freeze(until_clock=0 if until == float("inf") else self.began + until)
+
+    def pooled(self, push):
+        return self.tables[push.worker].pull_bags(self.case.ids[push.places], push.bag.offsets,
+                                                  **push.bag.named())
 
     def end(self):
         self.tables[0].drop()

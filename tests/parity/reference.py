@@ -152,8 +152,7 @@ class Reference:
     def step(self, pushes, lr, frozen):
         grads, named = np.zeros_like(self.w), np.zeros(len(self.w), bool)
         for push in pushes:
-            places = push.places.reshape(-1)
-            pushed = push.grads.reshape(len(places), self.case.dim).astype(np.float64)
+            places, pushed = self.spread(push)
             if self.case.options.get("scale_grad_by_freq"):
                 pushed /= np.bincount(places, minlength=len(self.w))[places, None]
             np.add.at(grads, places, pushed)
@@ -165,6 +164,31 @@ class Reference:
         r = np.flatnonzero(named & ~frozen & np.isfinite(grads).all(axis=1))
         self.w[r] = renorm(self.case, self.w[r])
         self.optimizer.step(self.w, r, grads[r], lr, self.steps)
+
+    def spread(self, push):
+        """(n) places and (n, dim) gradients, of bags too."""
+        places, grads = push.places.reshape(-1), push.grads.astype(np.float64)
+        if push.bag is None:
+            return places, grads.reshape(len(places), self.case.dim)
+        of, bags = push.bag.bags(len(places))
+        grads = grads[of]
+        if push.bag.weights is not None:
+            grads = grads * push.bag.weights[:, None]
+        if push.bag.mode == "mean":
+            counts = np.bincount(of, weights=places != self.case.padding, minlength=bags)
+            grads = grads / np.maximum(counts, 1)[of, None]
+        return places, grads
+
+    def pooled(self, push):
+        of, bags = push.bag.bags(len(push.places))
+        out, rows = np.zeros((bags, self.case.dim)), self.rows()[push.places]
+        if push.bag.weights is not None:
+            rows = rows * push.bag.weights[:, None]
+        for bag in range(bags):
+            own = rows[(of == bag) & (push.places != self.case.padding)]
+            if len(own):
+                out[bag] = getattr(own, push.bag.mode)(axis=0)
+        return out
 
     def rows(self):
         return renorm(self.case, self.w)

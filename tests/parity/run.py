@@ -30,15 +30,22 @@ class Differs(Exception):
     pass
 
 
-def compare(case, clock, a, b, exact=False):
-    x, y = a.rows(), b.rows()
+def compare(when, a, b, x, y, exact=False):
+    """x of a and y of b, (n, dim)."""
     near = x.view("u4") == y.view("u4") if exact else np.isclose(x, y, RTOL, ATOL, equal_nan=True)
     if near.all():
         return
     row, column = np.argwhere(~near)[0]
-    raise Differs(f"after clock {clock}, row {case.ids[row]} column {column}: {a.name} has "
-                  f"{x[row, column]:.9g}, {b.name} {y[row, column]:.9g}; {np.sum(~near)} of {near.size} "
-                  "numbers differ")
+    raise Differs(f"{when}, row {row} column {column}: {a.name} has {x[row, column]:.9g}, {b.name} "
+                  f"{y[row, column]:.9g}; {np.sum(~near)} of {near.size} numbers differ")
+
+
+def compare_all(when, players, judges, look):
+    """What look says of each: of the players the same bits, of the judges much the same."""
+    first, second = (look(player) for player in players)
+    for judge in judges:
+        compare(when, players[0], judge, first, look(judge))
+    compare(when, *players, first, second, exact=True)
 
 
 def play(case, jobs):
@@ -50,14 +57,14 @@ def play(case, jobs):
     judge = judge_of(case)
     if judge is not None:
         judges.append(judge(case, first))
-    compare(case, "none", *players, exact=True)
+    compare_all("at first", players, [], lambda who: who.rows())
     for number, clock in enumerate(case.clocks):
+        if clock.pool is not None:
+            compare_all(f"bags at clock {number}", players, judges, lambda who: who.pooled(clock.pool))
         for who in players + judges:
             who.clock(number, clock)
         if clock.look:
-            for judge in judges:
-                compare(case, number, players[0], judge)
-            compare(case, number, *players, exact=True)
+            compare_all(f"after clock {number}", players, judges, lambda who: who.rows())
     for player in players:
         player.end()
     return [judge.name for judge in judges]
