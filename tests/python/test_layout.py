@@ -12,6 +12,7 @@ ENUMS = {
     "rh_optimizer_flag": (_lib.OptimizerFlag, "RH_"), "rh_reduce": (_lib.Reduce, "RH_REDUCE_"),
     "rh_nonfinite": (_lib.Nonfinite, "RH_NONFINITE_"), "rh_fan": (_lib.Fan, "RH_"),
     "rh_bag_mode": (_lib.BagMode, "RH_BAG_"), "rh_nonlinearity": (_lib.Nonlinearity, "RH_"), "rh_format": (_lib.Format, "RH_FORMAT_"),
+    "rh_source": (_lib.Source, "RH_SOURCE_"),
 }
 STRUCTS = {
     "rh_config": _lib.Config, "rh_optimizer": _lib.Optimizer, "rh_init": _lib.Init,

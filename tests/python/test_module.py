@@ -328,6 +328,18 @@ class Python(unittest.TestCase):
         t.push(np.arange(10), np.ones((10, DIM)))
         self.assertTrue(np.array_equal(t.pull(np.arange(10)), values - 1))
 
+    def test_servers_read_the_file_themselves_beneath_their_folder(self):
+        values = np.random.default_rng(2).normal(size=(100, DIM)).astype(np.float32)
+        np.save(self.path("v.npy"), values)
+        path = self.path("v.npy") if self.servers is None else os.path.basename(self.path("v.npy"))
+        t = self.table()
+        report = t.load(path, source="shard")
+        self.assertEqual((report.matched, report.format, t.info().frozen), (100, "npy", 100))
+        self.assertTrue(np.array_equal(t.read(np.arange(100)), values))
+        if self.servers is not None:
+            self.fails(ValueError, "/etc/passwd", t.load, "/etc/passwd", source="shard")
+        self.fails(ValueError, "source is 'cloud'", t.load, path, source="cloud")
+
     def test_words_go_where_the_vocabulary_says_and_come_back(self):
         t = self.table(10)
         with open(self.path("words"), "w") as file:
@@ -396,7 +408,7 @@ class Python(unittest.TestCase):
 class PythonOverTcp(Python):
     @classmethod
     def setUpClass(cls):
-        cls.servers = Servers(SHARDS)
+        cls.servers = Servers(SHARDS, "--data-dir", TMP)
 
     @classmethod
     def tearDownClass(cls):

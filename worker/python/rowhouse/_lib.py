@@ -75,6 +75,12 @@ class Format(IntEnum):
     FASTTEXT = 6
 
 
+class Source(IntEnum):
+    AUTO = 0
+    CLIENT = 1
+    SHARD = 2
+
+
 # ---- structs ----
 
 
@@ -111,7 +117,7 @@ class TableInfo(C.Structure):
 
 class LoadOptions(C.Structure):
     _fields_ = [("size", C.c_uint32), ("format", C.c_int), ("vocab", C.c_char_p),
-                ("tensor", C.c_char_p)]
+                ("tensor", C.c_char_p), ("source", C.c_int), ("freeze", C.c_uint32)]
 
 
 class LoadReport(C.Structure):

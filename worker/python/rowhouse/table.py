@@ -259,19 +259,20 @@ class Table:
         file's content. Without vocab the file's row i becomes row i, and it may not have more rows
         than the table; with it (a file with a word a line, or word<TAB>row) it is the row of the
         word. tensor: which one of a safetensors file; None: the only one of two dimensions.
-        source: who reads the file; None and "client" are this process, which may read any path.
+        source: who reads it. None, "client": this process, at any path of its own. "shard": every
+        server by itself, beneath its --data-dir, and keeps its own rows; vocab is such a file, too.
+        Over "local:" that is any path of this process. Bits and report are the same.
 
         The file is checked whole first: a bad one changes nothing. LookupError: no such file;
         CorruptError: damaged, with the line or byte; MismatchError: of another dim, or too long."""
-        if source not in (None, "client"):
-            raise InvalidError(f"load: source is {source!r}: use 'client', which this process is")
         options, report = _lib.new(_lib.LoadOptions), _lib.new(_lib.LoadReport)
         options.size = C.sizeof(options)
         options.format = _lib.choose(Format, "auto" if format is None else format, "format")
         options.vocab, options.tensor = _path(vocab), _text(tensor)
+        options.source = _lib.choose(_lib.Source, "auto" if source is None else source, "source")
+        options.freeze = bool(freeze)
         call(lib.rh_load, self._handle, _path(path), C.byref(options), C.byref(report))
         if freeze:
-            self.freeze()
             log.info("table %s is frozen: load(..., freeze=False) leaves it trainable", self.name)
         values = {name: getattr(report, name) for name in LoadReport.__annotations__}
         values["format"] = Format(report.format).name.lower()
