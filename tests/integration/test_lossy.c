@@ -225,9 +225,9 @@ static void begin_anew(struct scene *s) {
                      .table = (int)rng_below(&s->rng, TABLES),
                      .value = (float)rng_below(&s->rng, 9) - 4};
     if (rng_below(&s->rng, 4) != 0) {
-        ok(s, w.what == RESET
-                  ? rh_table_reset(s->t[w.table])
-                  : rh_table_init(s->t[w.table], rh_constant((double)w.value), rng_u64(&s->rng), 1));
+        rh_table *t = s->t[w.table];
+        rh_init init = rh_constant((double)w.value);
+        ok(s, w.what == RESET ? rh_table_reset(t) : rh_table_init(t, init, rng_u64(&s->rng), 1));
         note(s, &w);
         return;
     }

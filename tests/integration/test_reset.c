@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -155,6 +156,8 @@ static void fill_table(rh_table *t, uint64_t rows, uint32_t dim) {
 START_TEST(reset_and_drop_give_the_memory_back) {
     enum { BIG = 1 << 17, WIDE = 64 };
     const size_t used = (size_t)BIG * WIDE * 3 * sizeof(float), part = used / 4;
+    const char *by = getenv("RH_SAN");
+    const bool sanitized = by != NULL && *by != '\0';
     begin(_i, 2, 1, RH_MODE_ASYNC);
     rh_client *c = job_connect(&job, 0);
     rh_table_spec spec;
@@ -174,7 +177,8 @@ START_TEST(reset_and_drop_give_the_memory_back) {
         } else {
             ck_assert_ok(rh_table_drop(&t));
         }
-        ck_assert_uint_lt(servers_resident(), before + part);
+        if (!sanitized) /* whose notes of memory stay */
+            ck_assert_uint_lt(servers_resident(), before + part);
     }
     rh_close(c);
     job_stop(&job);
