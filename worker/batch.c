@@ -9,7 +9,7 @@
 
 /* ---- one table ---- */
 
-/* One item of a batch, and the arguments of every call on one table. */
+/* One item of a batch, and the arguments of every call on one table, or on one parameter. */
 struct rows_call {
     rh_table *table;
     enum op_action action;
@@ -17,7 +17,12 @@ struct rows_call {
     size_t n;
     const float *in;
     float *out;
+    rh_param *param; /* NULL: rows ids of table are meant */
 };
+
+static struct rows_call of_param(rh_param *p, enum op_action action, const float *in, float *out) {
+    return (struct rows_call){.action = action, .in = in, .out = out, .param = p};
+}
 
 static rh_status prepare(rh_client *c, const char *what, const struct rows_call *calls, size_t n,
                          rh_op **out) {
@@ -25,7 +30,8 @@ static rh_status prepare(rh_client *c, const char *what, const struct rows_call 
     rh_status s = op_new(c, what, &op);
     for (size_t i = 0; s == RH_OK && i < n; i++) {
         const struct rows_call *r = &calls[i];
-        s = pack_add(op, r->table, r->action, r->ids, r->n, r->in, r->out);
+        s = r->param != NULL ? pack_add_param(op, r->param, r->action, r->in, r->out)
+                             : pack_add(op, r->table, r->action, r->ids, r->n, r->in, r->out);
         if (s != RH_OK)
             op_free(op);
     }
@@ -63,7 +69,7 @@ static rh_status begin(rh_client *c, const char *what, const struct rows_call *c
 
 rh_status batch_rows(rh_table *t, const char *what, enum op_action action, const uint64_t *ids,
                      size_t n, const float *in, float *out) {
-    return run(t->c, what, &(struct rows_call){t, action, ids, n, in, out}, 1);
+    return run(t->c, what, &(struct rows_call){t, action, ids, n, in, out, NULL}, 1);
 }
 
 rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *rows) {
@@ -83,14 +89,48 @@ rh_status rh_read(rh_table *t, const uint64_t *ids, size_t n, float *rows) {
 }
 
 rh_status rh_pull_begin(rh_table *t, const uint64_t *ids, size_t n, float *rows, rh_op **out) {
-    return begin(t->c, "rh_pull_begin", &(struct rows_call){t, OP_PULL, ids, n, NULL, rows}, 1,
-                 out);
+    return begin(t->c, "rh_pull_begin", &(struct rows_call){t, OP_PULL, ids, n, NULL, rows, NULL},
+                 1, out);
 }
 
 rh_status rh_push_begin(rh_table *t, const uint64_t *ids, size_t n, const float *grads,
                         rh_op **out) {
-    return begin(t->c, "rh_push_begin", &(struct rows_call){t, OP_PUSH, ids, n, grads, NULL}, 1,
-                 out);
+    return begin(t->c, "rh_push_begin", &(struct rows_call){t, OP_PUSH, ids, n, grads, NULL, NULL},
+                 1, out);
+}
+
+/* ---- one parameter ---- */
+
+static rh_status run_param(rh_param *p, const char *what, enum op_action action, const float *in,
+                           float *out) {
+    struct rows_call call = of_param(p, action, in, out);
+    return run(p->table->c, what, &call, 1);
+}
+
+static rh_status begin_param(rh_param *p, const char *what, enum op_action action, const float *in,
+                             float *out, rh_op **op) {
+    struct rows_call call = of_param(p, action, in, out);
+    return begin(p->table->c, what, &call, 1, op);
+}
+
+rh_status rh_param_pull(rh_param *p, float *out) {
+    return run_param(p, "rh_param_pull", OP_PULL, NULL, out);
+}
+
+rh_status rh_param_push(rh_param *p, const float *grads) {
+    return run_param(p, "rh_param_push", OP_PUSH, grads, NULL);
+}
+
+rh_status rh_param_write(rh_param *p, const float *values) {
+    return run_param(p, "rh_param_write", OP_WRITE, values, NULL);
+}
+
+rh_status rh_param_pull_begin(rh_param *p, float *out, rh_op **op) {
+    return begin_param(p, "rh_param_pull_begin", OP_PULL, NULL, out, op);
+}
+
+rh_status rh_param_push_begin(rh_param *p, const float *grads, rh_op **op) {
+    return begin_param(p, "rh_param_push_begin", OP_PUSH, grads, NULL, op);
 }
 
 /* ---- operations in flight ---- */
@@ -165,12 +205,22 @@ static rh_status add(rh_batch *b, const struct rows_call *call) {
 }
 
 rh_status rh_batch_pull(rh_batch *b, rh_table *t, const uint64_t *ids, size_t n, float *rows) {
-    return add(b, &(struct rows_call){t, OP_PULL, ids, n, NULL, rows});
+    return add(b, &(struct rows_call){t, OP_PULL, ids, n, NULL, rows, NULL});
 }
 
 rh_status rh_batch_push(rh_batch *b, rh_table *t, const uint64_t *ids, size_t n,
                         const float *grads) {
-    return add(b, &(struct rows_call){t, OP_PUSH, ids, n, grads, NULL});
+    return add(b, &(struct rows_call){t, OP_PUSH, ids, n, grads, NULL, NULL});
+}
+
+rh_status rh_batch_pull_param(rh_batch *b, rh_param *p, float *out) {
+    struct rows_call call = of_param(p, OP_PULL, NULL, out);
+    return add(b, &call);
+}
+
+rh_status rh_batch_push_param(rh_batch *b, rh_param *p, const float *grads) {
+    struct rows_call call = of_param(p, OP_PUSH, grads, NULL);
+    return add(b, &call);
 }
 
 rh_status rh_batch_begin(rh_batch *b, rh_op **out) {

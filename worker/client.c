@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "worker/batch.h"
 #include "worker/op.h"
+#include "worker/param.h"
 
 /* ---- time ---- */
 
@@ -318,6 +319,7 @@ void client_free(rh_client *c) {
         op_destroy(op);
     }
     batch_free_all(c);
+    param_free_all(c);
     while (c->tables != NULL) {
         rh_table *t = c->tables;
         c->tables = t->next;

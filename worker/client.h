@@ -88,6 +88,7 @@ struct rh_client {
     char owed_text[ERR_TEXT_MAX];
 
     struct rh_table *tables;
+    struct rh_param *params;
     struct rh_op *live, *spare; /* operations in use, and kept for use */
     uint32_t spares;
     struct rh_batch *batches;

@@ -20,6 +20,7 @@ struct op_item {
     enum op_action action;
     const float *in; /* (n, dim) of a push or write: read while it is packed, not later */
     float *out;      /* (n, dim) of a pull or read */
+    uint32_t lacks;  /* floats of row n - 1 that in and out have not: a dense parameter's. Else 0 */
     bool counted;    /* this push has raised the table's pushes */
     struct plan plan;
 };

@@ -50,11 +50,9 @@ static rh_status check_finite(const rh_op *op, const rh_table *t, enum op_action
     return RH_OK;
 }
 
-rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t *ids, size_t n,
-                   const float *in, float *out) {
+/* Whether this client may do that to this table. */
+static rh_status check_right(const rh_op *op, const rh_table *t, enum op_action action) {
     const rh_client *c = op->c;
-    uint32_t dim = t->spec.dim;
-    size_t cells, bytes;
     if (t->c != c)
         return err_set(RH_EINVAL, "%s: table %s belongs to another client", op->what, t->name);
     if (c->observer && is_change(action))
@@ -62,14 +60,15 @@ rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t
                        "%s: this client is an observer: it may look at table %s, not "
                        "change it",
                        op->what, t->name);
-    if (!size_mul(n, dim, &cells) || !size_mul(cells, sizeof *in, &bytes))
-        return err_set(RH_EINVAL, "%s: %zu rows of %u floats do not fit memory", op->what, n, dim);
-    const bool may_skip = action == OP_PUSH && t->spec.nonfinite == SPEC_SKIP;
-    rh_status s = RH_OK;
-    if (is_change(action) && !may_skip)
-        s = check_finite(op, t, action, ids, n, in);
-    if (s != RH_OK)
-        return s;
+    return RH_OK;
+}
+
+static bool wants_finite(const rh_table *t, enum op_action action) {
+    return is_change(action) && !(action == OP_PUSH && t->spec.nonfinite == SPEC_SKIP);
+}
+
+static rh_status add_item(rh_op *op, rh_table *t, enum op_action action, const uint64_t *ids,
+                          size_t n, const float *in, float *out, uint32_t lacks) {
     struct op_item *it = op_add_item(op);
     if (it == NULL)
         return RH_ENOMEM;
@@ -77,10 +76,41 @@ rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t
     it->action = action;
     it->in = in;
     it->out = out;
-    s = plan_make(&it->plan, ids, n, t->spec.rows, t->name, c->shards);
+    it->lacks = lacks;
+    rh_status s = plan_make(&it->plan, ids, n, t->spec.rows, t->name, op->c->shards);
     if (s == RH_OK && action == OP_PUSH && t->spec.padding_idx != SPEC_NO_PADDING)
-        plan_drop(&it->plan, t->spec.padding_idx, c->shards);
+        plan_drop(&it->plan, t->spec.padding_idx, op->c->shards);
     return s == RH_OK ? RH_OK : err_in(s, "%s", op->what);
+}
+
+rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t *ids, size_t n,
+                   const float *in, float *out) {
+    uint32_t dim = t->spec.dim;
+    size_t cells, bytes;
+    rh_status s = check_right(op, t, action);
+    if (s != RH_OK)
+        return s;
+    if (!size_mul(n, dim, &cells) || !size_mul(cells, sizeof *in, &bytes))
+        return err_set(RH_EINVAL, "%s: %zu rows of %u floats do not fit memory", op->what, n, dim);
+    if (wants_finite(t, action))
+        s = check_finite(op, t, action, ids, n, in);
+    return s == RH_OK ? add_item(op, t, action, ids, n, in, out, 0) : s;
+}
+
+rh_status pack_add_param(rh_op *op, rh_param *p, enum op_action action, const float *in,
+                         float *out) {
+    rh_table *t = p->table;
+    rh_status s = check_right(op, t, action);
+    if (s != RH_OK)
+        return s;
+    if (wants_finite(t, action) && !kern_all_finite(p->numel, in)) {
+        size_t bad = 0;
+        while (kern_all_finite(1, in + bad))
+            bad++;
+        return err_set(RH_EINVAL, "%s: parameter %s: value %zu is %f", op->what, p->name, bad,
+                       (double)in[bad]);
+    }
+    return add_item(op, t, action, p->ids, t->spec.rows, in, out, p->lacks);
 }
 
 /* ---- laying out ---- */
@@ -220,10 +250,30 @@ static void gather_by_freq(const struct op_item *it, const struct op_piece *at, 
     }
 }
 
+/* Floats of the row at a position that the caller's array has. */
+static size_t row_floats(const struct op_item *it, uint32_t pos) {
+    return it->table->spec.dim - (pos + 1 == it->plan.n ? it->lacks : 0);
+}
+
+/* The rows of a parameter: each id once, the last one filled up with zeros. */
+static void gather_param(const struct op_item *it, const struct op_piece *at, float *to) {
+    size_t dim = it->table->spec.dim;
+    for (uint32_t u = at->at; u < at->at + at->count; u++, to += dim) {
+        uint32_t pos = it->plan.first[u];
+        size_t n = row_floats(it, pos);
+        memcpy(to, it->in + pos * dim, n * sizeof *to);
+        memset(to + n, 0, (dim - n) * sizeof *to);
+    }
+}
+
 /* to: (count, dim). Of equal ids the sum, in order, or the last. */
 static void gather(const struct op_item *it, const struct op_piece *at, float *to) {
     const struct plan *p = &it->plan;
     size_t dim = it->table->spec.dim, row = dim * sizeof *to;
+    if (it->lacks > 0) {
+        gather_param(it, at, to);
+        return;
+    }
     if (is_run(p, at)) {
         memcpy(to, it->in + p->first[at->at] * dim, at->count * row);
         return;
@@ -285,9 +335,22 @@ static uint32_t run_from(const struct plan *p, uint32_t u, uint32_t end) {
     return n;
 }
 
+static void scatter_param(const struct op_item *it, const struct op_piece *at,
+                          const uint8_t *rows) {
+    size_t dim = it->table->spec.dim;
+    for (uint32_t u = at->at; u < at->at + at->count; u++, rows += dim * sizeof *it->out) {
+        uint32_t pos = it->plan.first[u];
+        memcpy(it->out + pos * dim, rows, row_floats(it, pos) * sizeof *it->out);
+    }
+}
+
 static void scatter(const struct op_item *it, const struct op_piece *at, const uint8_t *rows) {
     const struct plan *p = &it->plan;
     size_t dim = it->table->spec.dim, row = dim * sizeof *it->out;
+    if (it->lacks > 0) {
+        scatter_param(it, at, rows);
+        return;
+    }
     for (uint32_t u = at->at, end = at->at + at->count; u < end;) {
         uint32_t pos = p->first[u], n = run_from(p, u, end);
         if (n > 0) {

@@ -9,6 +9,7 @@
 #define WORKER_PACK_H
 
 #include "worker/op.h"
+#include "worker/param.h"
 
 /*
  * Adds one table's part of a call, checked and planned: RH_ERANGE, RH_EINVAL (NaN, sizes, an
@@ -17,6 +18,10 @@
  */
 rh_status pack_add(rh_op *op, rh_table *t, enum op_action action, const uint64_t *ids, size_t n,
                    const float *in, float *out) MUST_CHECK;
+
+/* The same for a dense parameter, whole. in, out: (numel). */
+rh_status pack_add_param(rh_op *op, rh_param *p, enum op_action action, const float *in,
+                         float *out) MUST_CHECK;
 
 /* Makes the requests of everything that was added. The arrays in are not needed any more. */
 rh_status pack_finish(rh_op *op) MUST_CHECK;

@@ -9,6 +9,7 @@
  *     3. tables                            8. what is there
  *     4. pull, push, write, read, copy     9. files
  *     5. operations in flight              10. bags of rows
+ *                                          11. dense parameters
  *
  * A worker, without its error checks:
  *
@@ -658,6 +659,81 @@ RH_CHECKED rh_status rh_bags_pool(const rh_table *t, const rh_bags *bags, const 
                                   float *out);
 RH_CHECKED rh_status rh_bags_unpool(const rh_table *t, const rh_bags *bags, const float *grads,
                                     const float *rows, float *row_grads, float *d_weights);
+
+/* ---- 11. dense parameters ------------------------------------------------------------------- */
+
+/*
+ * torch.nn.Parameter: a named tensor of any shape, pulled and pushed whole, with the optimizers,
+ * clocks and freezes that tables have: a position embedding (1, N + 1, D), a class token, the weight
+ * of a linear layer. All its arrays are (numel), in C order.
+ *
+ * It is kept as a table of rows of 1,024 floats (or of numel, where that is less), spread over the
+ * shards; its name is the parameter's, a hyphen and the shape: "pos-1x197x768", "scale-scalar". That
+ * table may be frozen, asked about, given another lr or initializer, saved, loaded, reset and dropped;
+ * once it is dropped the name takes any shape. The end of its last row that is beyond numel has
+ * gradients of 0 always, and is counted as parameters where tables are counted.
+ */
+typedef struct rh_param rh_param;
+
+#define RH_PARAM_DIMS_MAX 8
+
+/* As rh_table_spec: edit what rh_param_spec_init has filled in. */
+typedef struct rh_param_spec {
+    uint32_t size;
+    uint32_t ndim;                     /* 0 (a scalar) to RH_PARAM_DIMS_MAX */
+    uint64_t shape[RH_PARAM_DIMS_MAX]; /* (ndim) each at least 1; at most 2^32 floats in all */
+    uint64_t seed;                     /* of the initializer. 0 */
+    rh_init init;                      /* rh_zeros(): nn.Parameter has none of its own */
+    rh_optimizer
+        optimizer;    /* rh_sgd(0.01). Not rh_rowwise_adagrad: there are no rows it could mean */
+    rh_reduce reduce; /* RH_REDUCE_SUM */
+    uint32_t frozen;  /* 1: starts frozen. 0 */
+    rh_nonfinite nonfinite; /* RH_NONFINITE_REFUSE. What is skipped is a row of 1,024 floats */
+} rh_param_spec;
+
+RH_API void rh_param_spec_init(rh_param_spec *spec, const uint64_t *shape, uint32_t ndim);
+
+/* The initializers that count fans, as rh_xavier_uniform and the others above, for a tensor (out,
+ * in, k...): fan_in is in * k..., fan_out is out * k... As in torch it takes two dimensions: else
+ * rh_param_open refuses what they make. */
+RH_API rh_init rh_param_xavier_uniform(const rh_param_spec *spec, double gain);
+RH_API rh_init rh_param_xavier_normal(const rh_param_spec *spec, double gain);
+RH_API rh_init rh_param_kaiming_uniform(const rh_param_spec *spec, double a, rh_fan fan,
+                                        rh_nonlinearity of);
+RH_API rh_init rh_param_kaiming_normal(const rh_param_spec *spec, double a, rh_fan fan,
+                                       rh_nonlinearity of);
+
+/*
+ * Opens the parameter of this name, and makes it where it does not exist. name as for rh_table_open,
+ * but with the shape behind it it has at most 64 characters.
+ *
+ * RH_EMISMATCH: it exists with another shape, and the text names both; or with another spec. The
+ * parameter lives as long as its client; opening it twice gives the same one.
+ */
+RH_CHECKED rh_status rh_param_open(rh_client *c, const char *name, const rh_param_spec *spec,
+                                   rh_param **out);
+
+/* Opens one that exists already, with the shape and the spec it has. RH_ENOTFOUND if there is none. */
+RH_CHECKED rh_status rh_param_find(rh_client *c, const char *name, rh_param **out);
+
+RH_API uint64_t rh_param_numel(const rh_param *p);
+RH_API const uint64_t *rh_param_shape(const rh_param *p, uint32_t *ndim); /* (*ndim), p's */
+
+/* Its table, for rh_freeze, rh_set_lr, rh_table_info, rh_table_reset, rh_load and the like. After
+ * rh_table_drop the parameter's calls are RH_ENOTFOUND, as those of a table. */
+RH_API rh_table *rh_param_table(const rh_param *p);
+
+/* As rh_pull, rh_push and rh_write of all rows. A push is one step. RH_EINVAL names the first value
+ * that is not finite by its place in the array. */
+RH_CHECKED rh_status rh_param_pull(rh_param *p, float *out);
+RH_CHECKED rh_status rh_param_push(rh_param *p, const float *grads);
+RH_CHECKED rh_status rh_param_write(rh_param *p, const float *values);
+
+/* In flight, and in a batch with tables: one round trip for all. As in section 5. */
+RH_CHECKED rh_status rh_param_pull_begin(rh_param *p, float *out, rh_op **op);
+RH_CHECKED rh_status rh_param_push_begin(rh_param *p, const float *grads, rh_op **op);
+RH_CHECKED rh_status rh_batch_pull_param(rh_batch *b, rh_param *p, float *out);
+RH_CHECKED rh_status rh_batch_push_param(rh_batch *b, rh_param *p, const float *grads);
 
 #ifdef __cplusplus
 }

@@ -164,31 +164,66 @@ static rh_init uniform_of(double std) {
     return rh_uniform(-sqrt(3) * std, sqrt(3) * std);
 }
 
-static double xavier_std(const rh_table_spec *spec, double gain) {
-    return gain * sqrt(2 / ((double)spec->num_embeddings + spec->embedding_dim));
+/* As torch.nn.init._calculate_fan_in_and_fan_out. */
+struct fans {
+    double in, out;
+};
+
+static struct fans table_fans(const rh_table_spec *spec) {
+    return (struct fans){spec->embedding_dim, (double)spec->num_embeddings};
 }
 
-rh_init rh_xavier_uniform(const rh_table_spec *spec, double gain) {
-    return uniform_of(xavier_std(spec, gain));
+/* NaN below two dimensions: torch fails there, and so does rh_param_open. */
+static struct fans param_fans(const rh_param_spec *spec) {
+    if (spec->ndim < 2 || spec->ndim > RH_PARAM_DIMS_MAX)
+        return (struct fans){NAN, NAN};
+    double field = 1;
+    for (uint32_t i = 2; i < spec->ndim; i++)
+        field *= (double)spec->shape[i];
+    return (struct fans){(double)spec->shape[1] * field, (double)spec->shape[0] * field};
 }
 
-rh_init rh_xavier_normal(const rh_table_spec *spec, double gain) {
-    return rh_normal(0, xavier_std(spec, gain));
+static double xavier_std(struct fans f, double gain) {
+    return gain * sqrt(2 / (f.in + f.out));
 }
 
-static double kaiming_std(const rh_table_spec *spec, double a, rh_fan fan, rh_nonlinearity of) {
-    double n = fan == RH_FAN_IN    ? spec->embedding_dim
-               : fan == RH_FAN_OUT ? (double)spec->num_embeddings
-                                   : NAN;
+static double kaiming_std(struct fans f, double a, rh_fan fan, rh_nonlinearity of) {
+    double n = fan == RH_FAN_IN ? f.in : fan == RH_FAN_OUT ? f.out : NAN;
     return rh_gain(of, a) / sqrt(n);
 }
 
+rh_init rh_xavier_uniform(const rh_table_spec *spec, double gain) {
+    return uniform_of(xavier_std(table_fans(spec), gain));
+}
+
+rh_init rh_xavier_normal(const rh_table_spec *spec, double gain) {
+    return rh_normal(0, xavier_std(table_fans(spec), gain));
+}
+
 rh_init rh_kaiming_uniform(const rh_table_spec *spec, double a, rh_fan fan, rh_nonlinearity of) {
-    return uniform_of(kaiming_std(spec, a, fan, of));
+    return uniform_of(kaiming_std(table_fans(spec), a, fan, of));
 }
 
 rh_init rh_kaiming_normal(const rh_table_spec *spec, double a, rh_fan fan, rh_nonlinearity of) {
-    return rh_normal(0, kaiming_std(spec, a, fan, of));
+    return rh_normal(0, kaiming_std(table_fans(spec), a, fan, of));
+}
+
+rh_init rh_param_xavier_uniform(const rh_param_spec *spec, double gain) {
+    return uniform_of(xavier_std(param_fans(spec), gain));
+}
+
+rh_init rh_param_xavier_normal(const rh_param_spec *spec, double gain) {
+    return rh_normal(0, xavier_std(param_fans(spec), gain));
+}
+
+rh_init rh_param_kaiming_uniform(const rh_param_spec *spec, double a, rh_fan fan,
+                                 rh_nonlinearity of) {
+    return uniform_of(kaiming_std(param_fans(spec), a, fan, of));
+}
+
+rh_init rh_param_kaiming_normal(const rh_param_spec *spec, double a, rh_fan fan,
+                                rh_nonlinearity of) {
+    return rh_normal(0, kaiming_std(param_fans(spec), a, fan, of));
 }
 
 /* ---- the spec ---- */
@@ -202,4 +237,14 @@ void rh_table_spec_init(rh_table_spec *spec, uint64_t num_embeddings, uint32_t e
                             .reduce = RH_REDUCE_SUM,
                             .padding_idx = RH_NO_PADDING,
                             .norm_type = 2};
+}
+
+void rh_param_spec_init(rh_param_spec *spec, const uint64_t *shape, uint32_t ndim) {
+    *spec = (rh_param_spec){.size = sizeof *spec,
+                            .ndim = ndim,
+                            .init = rh_zeros(),
+                            .optimizer = rh_sgd(0.01),
+                            .reduce = RH_REDUCE_SUM};
+    for (uint32_t i = 0; i < ndim && i < RH_PARAM_DIMS_MAX; i++)
+        spec->shape[i] = shape[i];
 }

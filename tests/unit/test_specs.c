@@ -111,6 +111,36 @@ START_TEST(fans_are_counted_as_torch_does) {
 }
 END_TEST
 
+/* Of (10, 3, 5, 5) torch counts 75 in and 250 out, of (1, 197, 768) 151296 and 768. */
+START_TEST(fans_of_a_parameter_are_those_of_its_own_shape) {
+    static const uint64_t conv[] = {10, 3, 5, 5}, pos[] = {1, 197, 768}, linear[] = {64, 32};
+    rh_param_spec s;
+    rh_param_spec_init(&s, conv, 4);
+    assert_normal(rh_param_xavier_normal(&s, 2), 0.15689290811054724);
+    assert_uniform(rh_param_xavier_uniform(&s, 2), sqrt(3) * 0.15689290811054724);
+    assert_normal(rh_param_kaiming_normal(&s, 0, RH_FAN_IN, RH_RELU), 0.1632993161855452);
+    assert_normal(rh_param_kaiming_normal(&s, 0.2, RH_FAN_OUT, RH_LEAKY_RELU), 0.08770580193070292);
+    rh_param_spec_init(&s, pos, 3);
+    assert_uniform(rh_param_kaiming_uniform(&s, 0.2, RH_FAN_IN, RH_LEAKY_RELU),
+                   sqrt(3) * 0.0035652058058196017);
+    assert_normal(rh_param_kaiming_normal(&s, 0, RH_FAN_OUT, RH_RELU), 0.051031036307982884);
+    rh_param_spec_init(&s, linear, 2);
+    assert_normal(rh_param_xavier_normal(&s, 2), 0.28867513459481287);
+    s.ndim = 1;
+    ck_assert(isnan(rh_param_xavier_normal(&s, 1).arg[1]));
+    ck_assert(isnan(rh_param_kaiming_uniform(&s, 0, RH_FAN_IN, RH_RELU).arg[0]));
+}
+END_TEST
+
+START_TEST(a_parameter_begins_with_zeros_and_plain_sgd) {
+    static const uint64_t shape_in[] = {2, 3};
+    rh_param_spec s;
+    rh_param_spec_init(&s, shape_in, 2);
+    ck_assert(s.size == sizeof s && s.ndim == 2 && s.shape[0] == 2 && s.shape[1] == 3);
+    ck_assert(s.init.kind == SPEC_ZEROS && s.optimizer.kind == SPEC_SGD && s.optimizer.lr == 0.01);
+}
+END_TEST
+
 START_TEST(an_unknown_fan_or_nonlinearity_is_refused) {
     assert_refused(rh_sgd(1), rh_kaiming_uniform(&shape, 0, (rh_fan)9, RH_RELU),
                    "uniform's low is");
@@ -140,6 +170,8 @@ Suite *specs_suite(void) {
     tcase_add_test(tc, what_is_not_there_is_refused_by_name);
     tcase_add_test(tc, gains_are_those_of_torch);
     tcase_add_test(tc, fans_are_counted_as_torch_does);
+    tcase_add_test(tc, fans_of_a_parameter_are_those_of_its_own_shape);
+    tcase_add_test(tc, a_parameter_begins_with_zeros_and_plain_sgd);
     tcase_add_test(tc, an_unknown_fan_or_nonlinearity_is_refused);
     tcase_add_test(tc, a_spec_begins_without_padding_norm_and_scaling);
     tcase_add_test(tc, ones_are_a_constant);
