@@ -69,6 +69,25 @@ START_TEST(a_prompt_starts_from_rows_of_a_vocabulary_bit_by_bit) {
 }
 END_TEST
 
+/* As torch: weights are copied, not what a look-up would make of them. */
+START_TEST(rows_are_copied_as_they_are_stored_not_renormalized) {
+    begin(_i);
+    rh_table_spec spec;
+    rh_table *t, *copy = job_table(c, "copy", 10, 2);
+    rh_table_spec_init(&spec, 100, 2);
+    spec.max_norm = 1;
+    ck_assert_ok(rh_table_open(c, "t", &spec, &t));
+    const uint64_t id = 3;
+    const float in[] = {3, 4};
+    float out[2];
+    ck_assert_ok(rh_write(t, &id, 1, in));
+    ck_assert_ok(rh_copy(copy, &id, t, &id, 1));
+    ck_assert_ok(rh_pull(copy, &id, 1, out));
+    ck_assert_mem_eq(out, in, sizeof in);
+    end();
+}
+END_TEST
+
 START_TEST(an_untouched_row_is_copied_as_its_initializer_has_it) {
     begin(_i);
     rh_table_spec spec;
@@ -193,6 +212,7 @@ int main(void) {
     tcase_set_timeout(t, 60);
 #define OVER_ALL(test) tcase_add_loop_test(t, test, 0, JOB_TRANSPORTS)
     OVER_ALL(a_prompt_starts_from_rows_of_a_vocabulary_bit_by_bit);
+    OVER_ALL(rows_are_copied_as_they_are_stored_not_renormalized);
     OVER_ALL(an_untouched_row_is_copied_as_its_initializer_has_it);
     OVER_ALL(more_rows_than_a_chunk_are_copied_and_of_equal_ids_the_last_wins);
     OVER_ALL(within_one_table_all_rows_are_read_before_the_first_is_written);

@@ -155,7 +155,7 @@ START_TEST(random_bags_are_those_of_the_naive_loops_to_the_bit) {
     static struct draw w;
     struct rng g;
     rng_init(&g, test_seed("bags"), 0);
-    for (int round = 0; round < 500; round++) {
+    for (int round = 0; round < 150; round++) {
         uint32_t dim = 1 + rng_below(&g, DIM_MAX - 1);
         rh_table t = table_of(dim, rng_below(&g, 2) == 0 ? SPEC_NO_PADDING : 3);
         draw_bags(&g, dim, &w);
