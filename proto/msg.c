@@ -109,7 +109,7 @@ void msg_get_opened(struct rd *r, struct msg_opened *m) {
 
 void msg_put_freeze(struct buf *b, const struct msg_freeze *m) {
     buf_put_u32(b, m->table);
-    buf_put_u32(b, 0);
+    buf_put_u32(b, m->ticket);
     buf_put_u64(b, m->first);
     buf_put_u64(b, m->count);
     buf_put_u64(b, m->until_clock);
@@ -117,7 +117,7 @@ void msg_put_freeze(struct buf *b, const struct msg_freeze *m) {
 
 void msg_get_freeze(struct rd *r, struct msg_freeze *m) {
     m->table = rd_u32(r);
-    rd_must(r, rd_u32(r) == 0);
+    m->ticket = rd_u32(r);
     m->first = rd_u64(r);
     m->count = rd_u64(r);
     m->until_clock = rd_u64(r);
@@ -173,6 +173,45 @@ void msg_put_drop(struct buf *b, const struct msg_drop *m) {
 void msg_get_drop(struct rd *r, struct msg_drop *m) {
     m->table = rd_u32(r);
     rd_must(r, rd_u32(r) == 0);
+}
+
+void msg_put_freeze_ids(struct buf *b, const struct msg_freeze_ids *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, m->ticket);
+    buf_put_u64(b, m->until_clock);
+    buf_put_u32(b, m->count);
+    buf_put_u32(b, 0);
+    buf_put_bytes(b, m->ids, m->count * sizeof(uint64_t));
+}
+
+void msg_get_freeze_ids(struct rd *r, struct msg_freeze_ids *m) {
+    m->table = rd_u32(r);
+    m->ticket = rd_u32(r);
+    m->until_clock = rd_u64(r);
+    m->count = rd_u32(r);
+    rd_must(r, rd_u32(r) == 0);
+    rd_must(r, m->count <= WIRE_IDS_MAX);
+    m->ids = r->bad ? NULL : rd_bytes(r, m->count * sizeof(uint64_t));
+}
+
+void msg_put_frozen_rows(struct buf *b, const struct msg_frozen_rows *m) {
+    buf_put_u32(b, m->table);
+    buf_put_u32(b, m->told);
+    buf_put_u64(b, m->whole);
+    buf_put_u32(b, m->runs);
+    buf_put_u32(b, m->rows);
+}
+
+void msg_get_frozen_rows(struct rd *r, struct msg_frozen_rows *m) {
+    m->table = rd_u32(r);
+    m->told = rd_yesno(r);
+    m->whole = rd_u64(r);
+    m->runs = rd_u32(r);
+    m->rows = rd_u32(r);
+    uint64_t pairs = (uint64_t)m->runs + m->rows;
+    /* Where they are told, ids from 0 on are in some run. */
+    rd_must(r, pairs <= MSG_FROZEN_PAIRS_MAX && (m->told ? m->runs > 0 : pairs == 0));
+    m->pairs = r->bad ? NULL : rd_bytes(r, (size_t)pairs * MSG_FROZEN_PAIR);
 }
 
 void msg_put_tick(struct buf *b, const struct msg_tick *m) {
@@ -343,6 +382,8 @@ void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m) {
     buf_put_u64(b, m->touched);
     buf_put_u64(b, m->skipped);
     buf_put_u64(b, m->memory_bytes);
+    buf_put_u64(b, m->frozen_rows);
+    buf_put_u64(b, m->trainable_rows);
 }
 
 void msg_get_table_facts(struct rd *r, struct msg_table_facts *m) {
@@ -354,6 +395,8 @@ void msg_get_table_facts(struct rd *r, struct msg_table_facts *m) {
     m->touched = rd_u64(r);
     m->skipped = rd_u64(r);
     m->memory_bytes = rd_u64(r);
+    m->frozen_rows = rd_u64(r);
+    m->trainable_rows = rd_u64(r);
 }
 
 void msg_put_life(struct buf *b, const struct msg_life *m) {

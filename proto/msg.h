@@ -45,6 +45,7 @@ void msg_get_opened(struct rd *r, struct msg_opened *m);
 
 struct msg_freeze {
     uint32_t table;
+    uint32_t ticket; /* an observer's; 0 of a worker */
     uint64_t first, count, until_clock;
 };
 void msg_put_freeze(struct buf *b, const struct msg_freeze *m);
@@ -76,6 +77,28 @@ void msg_put_init(struct buf *b, const struct msg_init *m);
 void msg_get_init(struct rd *r, struct msg_init *m);
 void msg_put_drop(struct buf *b, const struct msg_drop *m);
 void msg_get_drop(struct rd *r, struct msg_drop *m);
+struct msg_freeze_ids {
+    uint32_t table, ticket;
+    uint64_t until_clock;
+    uint32_t count;
+    const uint8_t *ids; /* a view: count u64, at any address */
+};
+enum { MSG_FREEZE_IDS_HEAD = 24 }; /* bytes before the ids */
+void msg_put_freeze_ids(struct buf *b, const struct msg_freeze_ids *m);
+void msg_get_freeze_ids(struct rd *r, struct msg_freeze_ids *m);
+
+/* The body of FROZEN_ROWS. put writes what stands before the pairs: they are for the caller to
+ * append. get hands out a view of them. */
+struct msg_frozen_rows {
+    uint32_t table;
+    uint32_t told; /* 0: too many to tell */
+    uint64_t whole;
+    uint32_t runs, rows;
+    const uint8_t *pairs; /* (runs + rows) of two u64, at any address */
+};
+enum { MSG_FROZEN_PAIRS_MAX = 131072, MSG_FROZEN_HEAD = 24, MSG_FROZEN_PAIR = 16 };
+void msg_put_frozen_rows(struct buf *b, const struct msg_frozen_rows *m);
+void msg_get_frozen_rows(struct rd *r, struct msg_frozen_rows *m);
 
 /* One per table in the body of TICK and BYE; head.sections counts them. */
 struct msg_tick {
@@ -138,7 +161,7 @@ struct msg_table_facts {
     uint32_t table, frozen;
     char name[WIRE_NAME_MAX + 1];
     struct spec spec;
-    uint64_t steps, touched, skipped, memory_bytes;
+    uint64_t steps, touched, skipped, memory_bytes, frozen_rows, trainable_rows;
 };
 void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m);
 void msg_get_table_facts(struct rd *r, struct msg_table_facts *m);

@@ -31,6 +31,8 @@ static const struct kind {
     [WIRE_BEAT] = {.name = "BEAT"},
     [WIRE_RESET] = {.name = "RESET", .op = true, .flags = WIRE_INIT},
     [WIRE_DROP] = {.name = "DROP", .op = true},
+    [WIRE_FREEZE_IDS] = {.name = "FREEZE_IDS", .op = true, .flags = WIRE_UNDO},
+    [WIRE_FROZEN] = {.name = "FROZEN"},
     [WIRE_LOAD] = {.name = "LOAD", .op = true},
     [WIRE_STAGE] = {.name = "STAGE", .flags = WIRE_UNDO},
     [WIRE_WELCOME] = {.name = "WELCOME"},
@@ -42,6 +44,7 @@ static const struct kind {
     [WIRE_PASSED] = {.name = "PASSED"},
     [WIRE_FACTS] = {.name = "FACTS"},
     [WIRE_ALIVE] = {.name = "ALIVE"},
+    [WIRE_FROZEN_ROWS] = {.name = "FROZEN_ROWS"},
     [WIRE_STAGED] = {.name = "STAGED"},
 };
 

@@ -40,6 +40,8 @@ enum wire_kind {
     WIRE_BEAT,
     WIRE_RESET = 12,
     WIRE_DROP = 13,
+    WIRE_FREEZE_IDS = 14,
+    WIRE_FROZEN = 15,
     WIRE_LOAD = 16,
     WIRE_STAGE = 17,
     WIRE_REQUESTS_END,
@@ -53,6 +55,7 @@ enum wire_kind {
     WIRE_PASSED,
     WIRE_FACTS,
     WIRE_ALIVE,
+    WIRE_FROZEN_ROWS = 74,
     WIRE_STAGED = 75,
     WIRE_ANSWERS_END
 };

@@ -107,6 +107,7 @@ static rh_status apply_pushes(struct shard *s, uint64_t clock, struct table *t, 
     if (t->spec.reduce == SPEC_MEAN)
         fold_scale(&s->fold, 1.0f / (float)s->world);
     const uint8_t *ids = (const uint8_t *)s->fold.ids;
+    freeze_enter(&t->freeze, clock);
     st = table_locate(t, ids, s->fold.all.n);
     if (st == RH_OK)
         st = table_update(t, ids, s->fold.all.n, (const uint8_t *)s->fold.sum, lr,
@@ -122,7 +123,8 @@ static rh_status apply_one(struct shard *s, struct waiting *op) {
         return RH_OK;
     switch (op->head.kind) {
     case WIRE_FREEZE:
-        return ops_freeze(s, &op->head, op->frame, true);
+    case WIRE_FREEZE_IDS:
+        return freezing_apply(s, &op->head, op->frame);
     case WIRE_RESET:
         return resets_reset(s, &op->head, op->frame, true);
     case WIRE_DROP:
@@ -149,7 +151,7 @@ static rh_status apply_writes(struct shard *s, uint64_t clock) {
 static rh_status close_one(struct shard *s, uint64_t clock) {
     rh_status st = apply_writes(s, clock);
     for (uint32_t i = 0; st == RH_OK && i < s->n_tables; i++) {
-        if (s->tables[i] == NULL || table_is_frozen(s->tables[i], clock))
+        if (s->tables[i] == NULL || freeze_is_whole(&s->tables[i]->freeze, clock))
             continue;
         struct verdict v = ask_ticks(s, clock, s->tables[i]->number);
         if (!v.pushed)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "proto/place.h"
 #include "ps/shard_inner.h"
 
 enum { FACTS_MAX = WIRE_FRAME_MAX - WIRE_HEAD };
@@ -58,15 +59,31 @@ static uint64_t clock_of(const struct shard *s, const struct head *h) {
     return furthest;
 }
 
-static void put_table(const struct shard *s, const struct table *t, uint64_t clock, struct buf *b) {
+/* Neither frozen nor the padding row. */
+static uint64_t count_trainable(const struct shard *s, struct table *t, uint64_t clock,
+                                uint64_t frozen) {
+    uint64_t n = t->index.ops->below(&t->index, t->spec.rows) - frozen;
+    const uint8_t *padding = (const uint8_t *)&t->spec.padding_idx;
+    uint64_t row;
+    if (t->spec.padding_idx == SPEC_NO_PADDING ||
+        place_shard(t->spec.padding_idx, s->cfg.shards) != s->cfg.shard ||
+        t->index.ops->locate(&t->index, padding, 1, &row) != RH_OK)
+        return n;
+    return n - (clock >= freeze_until(&t->freeze, row, t->spec.padding_idx));
+}
+
+static void put_table(const struct shard *s, struct table *t, uint64_t clock, struct buf *b) {
+    uint64_t frozen = freeze_count(&t->freeze, clock);
     struct msg_table_facts m = {
         .table = t->number,
-        .frozen = table_is_frozen(t, clock),
+        .frozen = freeze_is_whole(&t->freeze, clock),
         .spec = t->spec,
         .steps = s->steps[t->number - 1],
         .touched = t->store.n_touched,
         .skipped = t->skipped,
         .memory_bytes = store_memory_bytes(&t->store),
+        .frozen_rows = frozen,
+        .trainable_rows = count_trainable(s, t, clock, frozen),
     };
     memcpy(m.name, t->name, sizeof m.name);
     msg_put_table_facts(b, &m);
@@ -80,7 +97,7 @@ static rh_status no_table(const struct shard *s, uint32_t number) {
 
 static rh_status put_tables(const struct shard *s, uint32_t what, uint64_t clock, struct buf *b) {
     if (what != 1) {
-        const struct table *t = shard_table(s, what - 1);
+        struct table *t = shard_table(s, what - 1);
         if (t == NULL)
             return no_table(s, what - 1);
         buf_put_u32(b, 1);

@@ -30,6 +30,9 @@ struct index_ops {
 
     /* The other way: the id that locate found this row for. */
     uint64_t (*id_of)(const struct index *ix, uint64_t row);
+
+    /* How many of the ids below end (at most num) are of this shard. */
+    uint64_t (*below)(const struct index *ix, uint64_t end);
 };
 
 extern const struct index_ops index_dense;

@@ -81,8 +81,33 @@ static uint64_t dense_id_of(const struct index *ix, uint64_t row) {
     return row % ix->per_slot * PLACE_SLOTS + place_slot(slot);
 }
 
+/* How many slots below `slots` have ids whose low bits are below `low`. The slots are cut into runs
+ * of 2^k that begin at a multiple of it: the low bits of such a run's ids ascend by steps of
+ * 2^(14 - k). So it takes 14 steps, and not 16,384. */
+static uint64_t slots_with_low_bits_below(uint32_t slots, uint32_t low) {
+    uint64_t n = 0;
+    for (uint32_t k = 0, from = 0; k <= PLACE_SLOT_BITS; k++) {
+        uint32_t bit = PLACE_SLOTS >> k; /* the largest run first */
+        if ((slots & bit) == 0)
+            continue;
+        uint32_t step = 1u << k, least = place_slot(from);
+        if (low > least)
+            n += (low - least - 1) / step + 1;
+        from += bit;
+    }
+    return n;
+}
+
+static uint64_t dense_below(const struct index *ix, uint64_t end) {
+    assert(end <= ix->num);
+    uint32_t low = (uint32_t)(end % PLACE_SLOTS);
+    return end / PLACE_SLOTS * ix->slots + slots_with_low_bits_below(ix->first + ix->slots, low) -
+           slots_with_low_bits_below(ix->first, low);
+}
+
 const struct index_ops index_dense = {.name = "dense",
                                       .init = dense_init,
                                       .fini = dense_fini,
                                       .locate = dense_locate,
-                                      .id_of = dense_id_of};
+                                      .id_of = dense_id_of,
+                                      .below = dense_below};

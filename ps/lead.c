@@ -156,9 +156,11 @@ static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t 
     }
     rh_status st =
         table_new(m->name, number, &m->spec, s->cfg.shard, s->cfg.shards, &s->tables[number - 1]);
-    if (st == RH_OK)
-        *out = s->tables[number - 1];
-    return st;
+    if (st != RH_OK)
+        return st;
+    s->freezes += m->spec.frozen;
+    *out = s->tables[number - 1];
+    return RH_OK;
 }
 
 /* The table that stands under the lead's number, or NULL. An older table of the same name is one

@@ -83,7 +83,8 @@ static rh_status push_now(struct shard *s, struct session *w, const struct head 
         rh_status st = relocate(s->parts, i, h->sections);
         if (st == RH_OK)
             st = saw_pushes(s, w, p->sec.table, p->sec.pushes);
-        if (st == RH_OK && !table_is_frozen(p->table, h->num.clock))
+        freeze_enter(&p->table->freeze, h->num.clock);
+        if (st == RH_OK && !freeze_is_whole(&p->table->freeze, h->num.clock))
             st = table_update(p->table, p->sec.ids, p->sec.count, p->sec.rows, p->sec.lr,
                               step_of(s, p->sec.table));
         if (st != RH_OK)
@@ -103,28 +104,6 @@ rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f
             table_write(p->table, p->sec.ids, p->sec.count, p->sec.rows);
     }
     return st;
-}
-
-rh_status ops_freeze(struct shard *s, const struct head *h, const struct frame *f, bool apply) {
-    struct rd r;
-    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
-    struct msg_freeze m;
-    msg_get_freeze(&r, &m);
-    struct table *t = shard_table(s, m.table);
-    if (!rd_done(&r))
-        return err_set(RH_EPROTO, "a FREEZE from worker %u cannot be read", h->worker);
-    if (t == NULL)
-        return shard_no_table(s, "FREEZE", m.table);
-    if (m.first != 0 || m.count != t->spec.rows)
-        return err_set(
-            RH_EINVAL,
-            "freezing a part of table \"%s\" is not built yet: give first 0 and count %llu",
-            t->name, (unsigned long long)t->spec.rows);
-    if (apply)
-        t->frozen_until = h->flags & WIRE_UNDO ? 0
-                          : m.until_clock == 0 ? UINT64_MAX
-                                               : m.until_clock;
-    return RH_OK;
 }
 
 /* Keeps a taken op until its clock closes. */
@@ -160,8 +139,10 @@ static rh_status take_write(struct shard *s, struct session *w, const struct hea
 
 static rh_status take_freeze(struct shard *s, struct session *w, const struct head *h,
                              struct frame *f) {
-    rh_status st = ops_freeze(s, h, f, s->mode != MODE_BSP);
-    return st == RH_OK && s->mode == MODE_BSP ? hold(w, h, f) : st;
+    rh_status st = freezing_check(s, h, f);
+    if (st == RH_OK)
+        st = s->mode == MODE_BSP ? hold(w, h, f) : freezing_apply(s, h, f);
+    return st;
 }
 
 /* A RESET or DROP: now, or at the close of its clock. */
@@ -211,7 +192,7 @@ static void say_opened(struct shard *s, uint32_t peer, const struct head *h, con
     struct buf b;
     buf_wrap(&b, room, sizeof room);
     msg_put_opened(&b, &(struct msg_opened){.table = t->number,
-                                            .frozen = table_is_frozen(t, h->num.clock),
+                                            .frozen = freeze_is_whole(&t->freeze, h->num.clock),
                                             .pushes = pushes,
                                             .steps = s->steps[t->number - 1],
                                             .spec = t->spec});
@@ -279,7 +260,7 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         st = take_push(s, w, h, f);
     else if (st == RH_OK && h->kind == WIRE_WRITE)
         st = take_write(s, w, h, f);
-    else if (st == RH_OK && h->kind == WIRE_FREEZE)
+    else if (st == RH_OK && (h->kind == WIRE_FREEZE || h->kind == WIRE_FREEZE_IDS))
         st = take_freeze(s, w, h, f);
     else if (st == RH_OK && (h->kind == WIRE_RESET || h->kind == WIRE_DROP))
         st = take_reset(s, w, h, f);

@@ -54,6 +54,7 @@ static rh_status begin_anew(struct shard *s, const struct head *h, struct rd *r,
     if (st != RH_OK)
         return st;
     table_reset(t);
+    s->freezes++; /* for what it has thawed, or frozen */
     s->steps[m.table - 1] = s->mode == MODE_BSP ? 0 : count_steps(s, m.table);
     return RH_OK;
 }

@@ -99,6 +99,7 @@ struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind
         .worker_inc = h->worker_inc,
         .server_inc = s->cfg.incarnation,
         .num = h->num,
+        .prev.clock = s->freezes,
     };
 }
 
@@ -229,6 +230,13 @@ static void on_observer(struct shard *s, uint32_t peer, const struct head *h, st
     case WIRE_INFO:
         facts_answer(s, peer, h, rd_u32(r));
         return;
+    case WIRE_FREEZE:
+    case WIRE_FREEZE_IDS:
+        freezing_observed(s, peer, h, f);
+        return;
+    case WIRE_FROZEN:
+        freezing_tell(s, peer, h, rd_u32(r));
+        return;
     case WIRE_BEAT:
         say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY});
         return;
@@ -255,6 +263,9 @@ static void on_worker(struct shard *s, struct session *w, const struct head *h, 
         return;
     case WIRE_INFO:
         facts_answer(s, w->peer, h, rd_u32(r));
+        return;
+    case WIRE_FROZEN:
+        freezing_tell(s, w->peer, h, rd_u32(r));
         return;
     case WIRE_BEAT:
         on_beat(s, w, h);

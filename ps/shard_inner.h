@@ -1,6 +1,6 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), bsp.c (clocks), lead.c
- * (what all shards must agree on), resets.c (tables that begin anew, or end), facts.c. */
+ * (what all shards must agree on), freezing.c, resets.c (tables that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -10,7 +10,7 @@
 #include "ps/shard.h"
 #include "ps/table.h"
 
-enum { SHARD_WORLD_MAX = 65536, SHARD_TABLES_MAX = 65536, SHARD_TAKEN_AFTER_MS = 10000 };
+enum { SHARD_WORLD_MAX = 65536, SHARD_TABLES_MAX = 65536, SHARD_TAKEN_AFTER_MS = 10000, SHARD_TICKETS = 1024 };
 
 /* rh_mode's numbers: they are on the wire. */
 enum { MODE_UNSET = 0, MODE_ASYNC = 1, MODE_SSP = 2, MODE_BSP = 3 };
@@ -44,6 +44,10 @@ struct shard {
                            broken_text */
     char broken_text[256];
 
+    uint32_t freezes; /* and unfreezes that were applied; wraps. Every answer tells it */
+    uint64_t tickets[SHARD_TICKETS]; /* ring: digests of what observers have frozen */
+    uint32_t n_tickets;              /* ever */
+
     uint64_t pulls, pulled_rows, pushes, pushed_rows, repeats, refused, bad_frames;
 };
 
@@ -70,11 +74,9 @@ void ops_frame(struct shard *s, struct session *w, const struct head *h, struct 
 /* Reads and checks every section of a PUSH or WRITE into s->parts, ids and all: nothing is applied
  * before all of it is known to be good. */
 rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
-/* A taken write, freeze or tick's counts, now: on arrival (async) or at the close of its clock
+/* A taken write, now: on arrival (async) or at the close of its clock
  * (bsp). */
 rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
-rh_status ops_freeze(struct shard *s, const struct head *h, const struct frame *f,
-                     bool apply) MUST_CHECK;
 /* An observer may ask for a table that exists. */
 void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame *f);
 
@@ -85,6 +87,15 @@ void loads_stage(struct shard *s, struct session *w, const struct head *h, const
 rh_status loads_take(struct shard *s, struct session *w, const struct head *h,
                      struct frame *f) MUST_CHECK;
 rh_status loads_apply(struct shard *s, struct waiting *op) MUST_CHECK; /* the table is there */
+
+/* ---- freezing.c ---- */
+/* A FREEZE or FREEZE_IDS: whether it can be applied; then doing so. */
+rh_status freezing_check(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
+rh_status freezing_apply(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
+/* The same from an observer, answered. */
+void freezing_observed(struct shard *s, uint32_t peer, const struct head *h, struct frame *f);
+/* Tells what is frozen in a table. */
+void freezing_tell(struct shard *s, uint32_t peer, const struct head *h, uint32_t table);
 
 /* ---- pulls.c ---- */
 /* w NULL: an observer, who waits for nothing. */

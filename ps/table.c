@@ -27,11 +27,13 @@ rh_status table_new(const char *name, uint32_t number, const struct spec *s, uin
     memcpy(t->name, name, strlen(name));
     t->number = number;
     t->spec = *s;
-    t->frozen_until = s->frozen ? UINT64_MAX : 0;
     t->opt = opt_find(s);
     init_setup(&t->init, s, name);
 
     rh_status st = index_dense.init(&t->index, s, shard, shards);
+    if (st != RH_OK)
+        goto free_table;
+    st = freeze_init(&t->freeze, &t->index, s->frozen);
     if (st != RH_OK)
         goto free_table;
     st = store_init(&t->store, t->index.rows, s->dim, t->opt->slots, t->opt->own);
@@ -141,6 +143,7 @@ static inline __attribute__((always_inline)) void update_rows(const struct updat
     const size_t row_bytes = s->dim * sizeof(float);
     const size_t ahead_bytes = min_size(row_bytes, AHEAD_BYTES);
     const size_t ahead_slot_bytes = min_size(s->slot_dim * sizeof(float), 2 * AHEAD_BYTES);
+    const bool thins = t->freeze.thins;
     const bool skips = t->spec.nonfinite == SPEC_SKIP;
     const uint8_t *grads = u->grads + from * row_bytes;
     const bool aligned = (uintptr_t)grads % alignof(float) == 0; /* often not, off a socket */
@@ -151,6 +154,8 @@ static inline __attribute__((always_inline)) void update_rows(const struct updat
             fetch(store_slot(s, ahead), ahead_slot_bytes);
             fetch(store_own(s, ahead), s->own_dim * sizeof(float));
         }
+        if (thins && freeze_holds(&t->freeze, t->rows[i], index_id(u->ids, i)))
+            continue;
         const float *g = t->scratch;
         if (aligned)
             g = (const float *)grads;

@@ -9,6 +9,7 @@
 
 #include "common/status.h"
 #include "proto/spec.h"
+#include "ps/freeze.h"
 #include "ps/index.h"
 #include "ps/init.h"
 #include "ps/opt.h"
@@ -22,8 +23,7 @@ struct table {
     struct store store;
     struct init init;
     const struct opt_ops *opt;
-    uint64_t frozen_until; /* pushes of clocks below it are dropped. 0: not frozen; UINT64_MAX: for
-                              ever */
+    struct freeze freeze;
     uint64_t renewed;      /* (turn, rank) of the last init that was applied; 0: none */
     uint64_t skipped;      /* rows of updates that were not finite, with SPEC_SKIP */
     uint32_t dropped_by;   /* of what is left of a dropped table: the worker's rank */
@@ -49,8 +49,8 @@ void table_pull(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out);
 /* Overwrites the located rows, the padding row too; optimizer state stays. */
 void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *in);
 
-/* One optimizer step of the located rows, but for the padding row and those that the spec lets it
- * skip: they and their state stay as they are. steps is T, this step included. A row that nobody has
+/* One optimizer step of the located rows, but for the padding row, those that are frozen in the clock
+ * last given to freeze_enter, and those that the spec lets it skip: they and their state stay as they are. steps is T, this step included. A row that nobody has
  * touched starts from its initial value; where the spec has a max_norm, a row is renormalized first.
  * RH_ENOMEM before anything has changed. */
 rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
@@ -69,9 +69,5 @@ void table_renew(struct table *t, const struct spec *s);
 /* Gives all memory back but for the struct itself: name, number and spec may still be read, and
  * table_free is called in the end. */
 void table_empty(struct table *t);
-
-static inline bool table_is_frozen(const struct table *t, uint64_t clock) {
-    return clock < t->frozen_until;
-}
 
 #endif

@@ -5,7 +5,7 @@
 
 void table_reset(struct table *t) {
     store_reset(&t->store);
-    t->frozen_until = t->spec.frozen ? UINT64_MAX : 0;
+    freeze_reset(&t->freeze, t->spec.frozen);
     t->skipped = 0;
 }
 
@@ -24,6 +24,7 @@ void table_renew(struct table *t, const struct spec *s) {
 }
 
 void table_empty(struct table *t) {
+    freeze_fini(&t->freeze); /* it looks at the index */
     if (t->index.ops != NULL)
         t->index.ops->fini(&t->index);
     store_fini(&t->store);

@@ -237,7 +237,7 @@ static rh_status freeze(rh_table *t, const char *what, uint64_t first, uint64_t 
     uint8_t room[64];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
-    msg_put_freeze(&b, &(struct msg_freeze){t->number, first, count, until_clock});
+    msg_put_freeze(&b, &(struct msg_freeze){t->number, 0, first, count, until_clock});
     for (uint32_t i = 0; s == RH_OK && i < c->shards; i++) {
         s = op_ask(op, i, WIRE_FREEZE, &b, 0);
         if (s == RH_OK && undo)

@@ -10,10 +10,11 @@
 #include "tests/support/any_msg.h"
 
 const uint8_t any_kinds[ANY_KINDS] = {
-    WIRE_HELLO, WIRE_OPEN,    WIRE_PULL,   WIRE_PUSH,   WIRE_WRITE,  WIRE_FREEZE, WIRE_TICK,
-    WIRE_BYE,   WIRE_BARRIER, WIRE_INFO,   WIRE_BEAT,   WIRE_RESET,  WIRE_DROP,   WIRE_WELCOME,
-    WIRE_ACK,   WIRE_ROWS,    WIRE_REFUSE, WIRE_NACK,   WIRE_OPENED, WIRE_PASSED, WIRE_FACTS,
-    WIRE_ALIVE, WIRE_LOAD,    WIRE_STAGE,  WIRE_STAGED,
+    WIRE_HELLO,  WIRE_OPEN,       WIRE_PULL,    WIRE_PUSH,        WIRE_WRITE,  WIRE_FREEZE,
+    WIRE_TICK,   WIRE_BYE,        WIRE_BARRIER, WIRE_INFO,        WIRE_BEAT,   WIRE_RESET,
+    WIRE_DROP,   WIRE_WELCOME,    WIRE_ACK,     WIRE_ROWS,        WIRE_REFUSE, WIRE_NACK,
+    WIRE_OPENED, WIRE_PASSED,     WIRE_FACTS,   WIRE_ALIVE,       WIRE_LOAD,   WIRE_STAGE,
+    WIRE_STAGED, WIRE_FREEZE_IDS, WIRE_FROZEN,  WIRE_FROZEN_ROWS,
 };
 
 /* The tables that a receiver would have: number t has dims[t - 1]. */
@@ -60,6 +61,13 @@ static uint16_t put_ticks(struct rng *g, struct buf *b) {
     for (uint32_t i = 0; i < n; i++)
         PUT(tick);
     return (uint16_t)n;
+}
+
+static void put_frozen_rows(struct rng *g, struct buf *b) {
+    struct msg_frozen_rows m = any_frozen_rows(g);
+    msg_put_frozen_rows(b, &m);
+    for (uint32_t i = 0; i < 2 * (m.runs + m.rows); i++)
+        buf_put_u64(b, rng_u64(g));
 }
 
 /* A client knows what it asked for by its call's number; this one asks for all in turn. */
@@ -131,12 +139,19 @@ static void put_body(struct rng *g, struct buf *b, struct head *h) {
     case WIRE_DROP:
         PUT(drop);
         return;
+    case WIRE_FREEZE_IDS:
+        PUT(freeze_ids);
+        return;
+    case WIRE_FROZEN_ROWS:
+        put_frozen_rows(g, b);
+        return;
     case WIRE_TICK:
     case WIRE_BYE:
         h->sections = put_ticks(g, b);
         return;
     case WIRE_BARRIER:
     case WIRE_INFO:
+    case WIRE_FROZEN:
     case WIRE_PASSED:
         buf_put_u32(b, rng_u32(g));
         return;
@@ -322,6 +337,20 @@ static rh_status read_body(struct rd *r, const struct head *h) {
     case WIRE_DROP:
         msg_get_drop(r, &(struct msg_drop){0});
         return RH_OK;
+    case WIRE_FREEZE_IDS: {
+        struct msg_freeze_ids m;
+        msg_get_freeze_ids(r, &m);
+        if (!r->bad)
+            look(m.ids, m.count * sizeof(uint64_t));
+        return RH_OK;
+    }
+    case WIRE_FROZEN_ROWS: {
+        struct msg_frozen_rows m;
+        msg_get_frozen_rows(r, &m);
+        if (!r->bad)
+            look(m.pairs, (size_t)(m.runs + m.rows) * MSG_FROZEN_PAIR);
+        return RH_OK;
+    }
     case WIRE_TICK:
     case WIRE_BYE:
         for (uint32_t i = 0; i < h->sections; i++)
@@ -329,6 +358,7 @@ static rh_status read_body(struct rd *r, const struct head *h) {
         return RH_OK;
     case WIRE_BARRIER:
     case WIRE_INFO:
+    case WIRE_FROZEN:
     case WIRE_PASSED:
         rd_u32(r);
         return RH_OK;

@@ -121,6 +121,7 @@ struct msg_opened any_opened(struct rng *g) {
 struct msg_freeze any_freeze(struct rng *g) {
     return (struct msg_freeze){
         .table = rng_u32(g),
+        .ticket = rng_u32(g),
         .first = rng_u64(g),
         .count = rng_u64(g),
         .until_clock = rng_u64(g),
@@ -145,6 +146,28 @@ struct msg_init any_init(struct rng *g) {
 
 struct msg_drop any_drop(struct rng *g) {
     return (struct msg_drop){.table = rng_u32(g)};
+}
+
+struct msg_freeze_ids any_freeze_ids(struct rng *g) {
+    static uint8_t ids[8 * 8];
+    for (size_t i = 0; i < sizeof ids; i++)
+        ids[i] = (uint8_t)rng_u32(g);
+    return (struct msg_freeze_ids){
+        .table = rng_u32(g),
+        .ticket = rng_u32(g),
+        .until_clock = rng_u64(g),
+        .count = rng_below(g, 9),
+        .ids = ids,
+    };
+}
+
+struct msg_frozen_rows any_frozen_rows(struct rng *g) {
+    struct msg_frozen_rows m = {.table = rng_u32(g), .told = rng_below(g, 2), .whole = rng_u64(g)};
+    if (m.told) {
+        m.runs = 1 + rng_below(g, 4);
+        m.rows = rng_below(g, 4);
+    }
+    return m;
 }
 
 struct msg_tick any_tick(struct rng *g) {
@@ -245,6 +268,8 @@ struct msg_table_facts any_table_facts(struct rng *g) {
         .touched = rng_u64(g),
         .skipped = rng_u64(g),
         .memory_bytes = rng_u64(g),
+        .frozen_rows = rng_u64(g),
+        .trainable_rows = rng_u64(g),
     };
     any_name(g, m.name);
     return m;

@@ -30,6 +30,7 @@
     X(index)           \
     X(store)           \
     X(renorm)          \
+    X(freeze)          \
     X(init)            \
     X(opt)             \
     X(table)           \
@@ -46,6 +47,7 @@
     X(reset)           \
     X(source)          \
     X(loads)           \
+    X(freezing)        \
     X(word2vec_text)   \
     X(word2vec)        \
     X(spearman)        \

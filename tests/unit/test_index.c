@@ -44,6 +44,25 @@ START_TEST(every_id_has_a_row_of_its_own_on_one_shard) {
 }
 END_TEST
 
+START_TEST(ids_of_a_shard_are_counted_without_looking_at_each) {
+    static const uint64_t sizes[] = {1, 5, 16383, 16384, 16385, 50000};
+    static const uint32_t worlds[] = {1, 2, 3, 7, 1024};
+    const uint64_t num = sizes[_i % 6];
+    const uint32_t shards = worlds[_i / 6];
+    for (uint32_t shard = 0; shard < shards; shard += 1 + shards / 8) {
+        open_index(num, shard, shards);
+        uint64_t mine = 0;
+        for (uint64_t end = 0; end <= num; end++) {
+            if (index_dense.below(&ix, end) != mine)
+                ck_abort_msg("%llu ids below %llu", (unsigned long long)mine,
+                             (unsigned long long)end);
+            mine += end < num && place_shard(end, shards) == shard;
+        }
+        index_dense.fini(&ix);
+    }
+}
+END_TEST
+
 START_TEST(rows_follow_the_formula) {
     open_index(40000, 1, 2); /* slots 8192 to 16383, three rows each */
     ck_assert_uint_eq(ix.rows, 8192 * 3);
@@ -124,6 +143,7 @@ END_TEST
 Suite *index_suite(void) {
     TCase *tc = tcase_create("dense");
     tcase_add_loop_test(tc, every_id_has_a_row_of_its_own_on_one_shard, 0, 30);
+    tcase_add_loop_test(tc, ids_of_a_shard_are_counted_without_looking_at_each, 0, 30);
     tcase_add_test(tc, rows_follow_the_formula);
     tcase_add_test(tc, ids_are_found_at_any_address);
     tcase_add_test(tc, no_ids_are_fine);

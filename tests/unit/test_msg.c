@@ -77,7 +77,62 @@ START_TEST(opened_comes_back) {
 END_TEST
 
 START_TEST(freeze_comes_back) {
-    ROUND_TRIP(freeze, SAME(table); SAME(first); SAME(count); SAME(until_clock);)
+    ROUND_TRIP(freeze, SAME(table); SAME(ticket); SAME(first); SAME(count); SAME(until_clock);)
+    ROUND_TRIP(freeze_ids, SAME(table); SAME(ticket); SAME(until_clock); SAME(count);
+               ck_assert_uint_eq(b.len, MSG_FREEZE_IDS_HEAD + in.count * 8);
+               ck_assert_mem_eq(in.ids, out.ids, in.count * 8);)
+}
+END_TEST
+
+START_TEST(what_is_frozen_comes_back) {
+    uint8_t room[256];
+    for (int i = 0; i < 200; i++) {
+        struct msg_frozen_rows in = any_frozen_rows(&g), out;
+        struct buf b;
+        buf_wrap(&b, room, sizeof room);
+        msg_put_frozen_rows(&b, &in);
+        ck_assert_uint_eq(b.len, MSG_FROZEN_HEAD);
+        for (uint64_t k = 0; k < 2 * ((uint64_t)in.runs + in.rows); k++)
+            buf_put_u64(&b, k);
+        struct rd r;
+        rd_init(&r, room, b.len);
+        msg_get_frozen_rows(&r, &out);
+        ck_assert(rd_done(&r));
+        SAME(table);
+        SAME(told);
+        SAME(whole);
+        SAME(runs);
+        SAME(rows);
+        ck_assert(in.told == 0 || out.pairs == room + MSG_FROZEN_HEAD);
+    }
+}
+END_TEST
+
+START_TEST(what_is_frozen_has_a_first_run_and_not_too_many_pairs) {
+    static uint8_t room[MSG_FROZEN_HEAD + (MSG_FROZEN_PAIRS_MAX + 1) * MSG_FROZEN_PAIR];
+    static const struct {
+        uint32_t told, runs, rows;
+        bool good;
+    } cases[] = {{1, 1, 0, true},
+                 {1, 0, 0, false},
+                 {1, 0, 3, false},
+                 {0, 0, 0, true},
+                 {0, 1, 0, false},
+                 {0, 0, 1, false},
+                 {1, 1, MSG_FROZEN_PAIRS_MAX - 1, true},
+                 {1, 1, MSG_FROZEN_PAIRS_MAX, false},
+                 {1, UINT32_MAX, 2, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct msg_frozen_rows m = {
+            .table = 1, .told = cases[i].told, .runs = cases[i].runs, .rows = cases[i].rows};
+        struct buf b;
+        buf_wrap(&b, room, sizeof room);
+        msg_put_frozen_rows(&b, &m);
+        struct rd r;
+        rd_init(&r, room, sizeof room);
+        msg_get_frozen_rows(&r, &m);
+        ck_assert_msg(r.bad == !cases[i].good, "case %zu", i);
+    }
 }
 END_TEST
 
@@ -139,7 +194,7 @@ START_TEST(facts_come_back) {
                SAME(silent_ms);)
     ROUND_TRIP(table_facts, SAME(table); SAME(frozen); ck_assert_str_eq(in.name, out.name);
                same_spec(&in.spec, &out.spec); SAME(steps); SAME(touched); SAME(skipped);
-               SAME(memory_bytes);)
+               SAME(memory_bytes); SAME(frozen_rows); SAME(trainable_rows);)
     ROUND_TRIP(life, SAME(table); SAME(turn); SAME(count); SAME(steps); SAME(touched); SAME(held);)
 }
 END_TEST
@@ -167,11 +222,11 @@ START_TEST(what_must_be_zero_is_refused_when_it_is_not) {
     REFUSED(hello, 11, 1);
     REFUSED(welcome, 24, 1);
     REFUSED(welcome, 31, 1);
-    REFUSED(freeze, 4, 1);
     REFUSED(count, 4, 1);
     REFUSED(init, 52, 1);
     REFUSED(drop, 4, 1);
     REFUSED(life, 36, 1);
+    REFUSED(freeze_ids, 20, 1);
 }
 END_TEST
 
@@ -453,6 +508,8 @@ Suite *msg_suite(void) {
     tcase_add_test(tc, opened_comes_back);
     tcase_add_test(tc, freeze_comes_back);
     tcase_add_test(tc, reset_init_and_drop_come_back);
+    tcase_add_test(tc, what_is_frozen_comes_back);
+    tcase_add_test(tc, what_is_frozen_has_a_first_run_and_not_too_many_pairs);
     tcase_add_test(tc, tick_comes_back);
     tcase_add_test(tc, alive_comes_back);
     tcase_add_test(tc, what_is_asked_and_told_of_files_comes_back);

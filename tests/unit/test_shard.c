@@ -317,13 +317,6 @@ START_TEST(a_freeze_until_a_clock_is_measured_by_the_pushers_clock) {
 }
 END_TEST
 
-START_TEST(freezing_a_part_of_a_table_is_refused_for_now) {
-    join(&a, ASYNC, 1);
-    open_table(&a);
-    ck_assert_int_eq(talker_freeze(&a, 1, 50, 0, false), WIRE_REFUSE);
-}
-END_TEST
-
 /* ---- clocks ---- */
 
 START_TEST(bsp_applies_a_clock_when_all_have_ended_it) {
@@ -532,7 +525,6 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, opening_with_another_spec_names_the_field);
     tcase_add_test(tc, a_frozen_table_drops_pushes_and_takes_writes);
     tcase_add_test(tc, a_freeze_until_a_clock_is_measured_by_the_pushers_clock);
-    tcase_add_test(tc, freezing_a_part_of_a_table_is_refused_for_now);
     tcase_add_test(tc, bsp_applies_a_clock_when_all_have_ended_it);
     tcase_add_test(tc, bsp_takes_the_lr_of_the_lowest_rank_that_pushed);
     tcase_add_test(tc, bsp_applies_writes_before_the_sum);

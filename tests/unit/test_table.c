@@ -323,14 +323,40 @@ END_TEST
 
 START_TEST(a_freeze_ends_at_its_clock) {
     open_table(10, 1, SPEC_SGD);
-    ck_assert(!table_is_frozen(t, 0));
-    t->frozen_until = 5;
-    ck_assert(table_is_frozen(t, 4) && !table_is_frozen(t, 5));
+    ck_assert(!freeze_is_whole(&t->freeze, 0));
+    ck_assert_int_eq(freeze_range(&t->freeze, 0, 10, 5), RH_OK);
+    ck_assert(freeze_is_whole(&t->freeze, 4) && !freeze_is_whole(&t->freeze, 5));
     table_free(&t);
     struct spec s = spec_of(10, 1, SPEC_SGD);
     s.frozen = 1;
     ck_assert_int_eq(table_new("words", 1, &s, 0, 1, &t), RH_OK);
-    ck_assert(table_is_frozen(t, 0) && table_is_frozen(t, UINT64_MAX - 1));
+    ck_assert(freeze_is_whole(&t->freeze, 0) && freeze_is_whole(&t->freeze, UINT32_MAX));
+}
+END_TEST
+
+START_TEST(an_update_leaves_frozen_rows_as_they_are_and_untouched_ones_untouched) {
+    open_table(10, 2, SPEC_SPARSE_ADAM);
+    uint64_t ids[3] = {2, 3, 4};
+    float grads[6] = {1, 1, 1, 1, 1, 1}, before[6], after[6];
+    ck_assert_int_eq(table_locate(t, (uint8_t *)ids, 3), RH_OK);
+    ck_assert_int_eq(table_update(t, (uint8_t *)ids, 1, (uint8_t *)grads, 0.1, 1), RH_OK);
+    table_read(t, (uint8_t *)ids, 3, (uint8_t *)before);
+    float state[4];
+    memcpy(state, store_slot(&t->store, t->rows[0]), sizeof state);
+    ck_assert_int_eq(freeze_range(&t->freeze, 2, 2, 7), RH_OK);
+    freeze_enter(&t->freeze, 6);
+    ck_assert_int_eq(table_update(t, (uint8_t *)ids, 3, (uint8_t *)grads, 0.1, 2), RH_OK);
+    table_read(t, (uint8_t *)ids, 3, (uint8_t *)after);
+    ck_assert_mem_eq(before, after, 4 * sizeof *before);
+    ck_assert(before[4] != after[4]);
+    ck_assert_mem_eq(state, store_slot(&t->store, t->rows[0]), sizeof state);
+    ck_assert(!store_is_touched(&t->store, t->rows[1]));
+    ck_assert_uint_eq(t->store.n_touched, 2);
+    for (int i = 0; i < 4; i++)
+        ck_assert(store_slot(&t->store, t->rows[1])[i] == 0);
+    freeze_enter(&t->freeze, 7);
+    ck_assert_int_eq(table_update(t, (uint8_t *)ids, 3, (uint8_t *)grads, 0.1, 3), RH_OK);
+    ck_assert_uint_eq(t->store.n_touched, 3);
 }
 END_TEST
 
@@ -351,6 +377,7 @@ Suite *table_suite(void) {
     tcase_add_test(tc, no_room_for_optimizer_state_is_enomem_and_changes_nothing);
     tcase_add_test(tc, a_table_beyond_the_address_space_is_enomem);
     tcase_add_test(tc, a_freeze_ends_at_its_clock);
+    tcase_add_test(tc, an_update_leaves_frozen_rows_as_they_are_and_untouched_ones_untouched);
     Suite *s = suite_create("table");
     suite_add_tcase(s, tc);
     return s;
