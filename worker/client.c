@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "worker/batch.h"
+#include "worker/frozen.h"
 #include "worker/op.h"
 #include "worker/param.h"
 
@@ -134,7 +135,10 @@ void client_drain(rh_client *c) {
     while ((f = c->net->ops->recv(c->net, &peer)) != NULL) {
         struct link *l = link_of(c, peer);
         if (l != NULL) {
+            uint32_t freezes = l->freezes;
             link_frame(l, f, client_now(c));
+            if (l->freezes != freezes)
+                atomic_store(&c->freezes, (uint32_t)(c->freezes + l->freezes - freezes));
             if (l->state == LINK_FAILED && c->failed == RH_OK)
                 fail(c, l);
         }
@@ -323,6 +327,7 @@ void client_free(rh_client *c) {
     while (c->tables != NULL) {
         rh_table *t = c->tables;
         c->tables = t->next;
+        frozen_forget(t);
         free(t);
     }
     c->net->ops->close(c->net, CLIENT_LINGER_MS);

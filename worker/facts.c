@@ -101,6 +101,7 @@ static struct facts_table *place(struct tables *all, const struct msg_table_fact
     list[i] = (struct facts_table){.table = *m};
     list[i].table.touched = list[i].table.skipped = list[i].table.memory_bytes =
         list[i].table.steps = 0;
+    list[i].table.frozen_rows = list[i].table.trainable_rows = 0;
     return &list[i];
 }
 
@@ -122,6 +123,8 @@ static bool take_tables(rh_op *op, const struct op_request *q, const struct head
         t->table.touched += m.touched;
         t->table.skipped += m.skipped;
         t->table.memory_bytes += m.memory_bytes;
+        t->table.frozen_rows += m.frozen_rows;
+        t->table.trainable_rows += m.trainable_rows;
         if (m.steps > t->table.steps)
             t->table.steps = m.steps;
     }
@@ -211,5 +214,5 @@ uint64_t facts_parameters(const struct facts_table *t) {
 }
 
 uint64_t facts_trainable(const struct facts_table *t) {
-    return t->table.frozen ? 0 : facts_parameters(t);
+    return t->table.trainable_rows * t->table.spec.dim;
 }

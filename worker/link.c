@@ -9,11 +9,11 @@
 
 /* Which answer a request wants; 0 for what is not answered as a request (HELLO, BEAT). */
 static const uint8_t answer_to[WIRE_REQUESTS_END] = {
-    [WIRE_OPEN] = WIRE_OPENED,  [WIRE_PULL] = WIRE_ROWS,      [WIRE_PUSH] = WIRE_ACK,
-    [WIRE_WRITE] = WIRE_ACK,    [WIRE_FREEZE] = WIRE_ACK,     [WIRE_TICK] = WIRE_ACK,
-    [WIRE_BYE] = WIRE_ACK,      [WIRE_BARRIER] = WIRE_PASSED, [WIRE_INFO] = WIRE_FACTS,
-    [WIRE_RESET] = WIRE_ACK,    [WIRE_DROP] = WIRE_ACK,       [WIRE_LOAD] = WIRE_ACK,
-    [WIRE_STAGE] = WIRE_STAGED,
+    [WIRE_OPEN] = WIRE_OPENED,    [WIRE_PULL] = WIRE_ROWS,          [WIRE_PUSH] = WIRE_ACK,
+    [WIRE_WRITE] = WIRE_ACK,      [WIRE_FREEZE] = WIRE_ACK,         [WIRE_TICK] = WIRE_ACK,
+    [WIRE_BYE] = WIRE_ACK,        [WIRE_BARRIER] = WIRE_PASSED,     [WIRE_INFO] = WIRE_FACTS,
+    [WIRE_RESET] = WIRE_ACK,      [WIRE_DROP] = WIRE_ACK,           [WIRE_LOAD] = WIRE_ACK,
+    [WIRE_FREEZE_IDS] = WIRE_ACK, [WIRE_FROZEN] = WIRE_FROZEN_ROWS, [WIRE_STAGE] = WIRE_STAGED,
 };
 
 /* ---- lists ---- */
@@ -195,6 +195,7 @@ static void on_welcome(struct link *l, const struct head *h, struct rd *body) {
     l->mode = m.mode;
     l->world = m.world;
     l->credit_bytes = m.credit_bytes;
+    l->freezes = h->prev.clock;
 }
 
 static void beat(struct link *l, int64_t now_ms) {
@@ -383,6 +384,8 @@ void link_frame(struct link *l, const struct frame *f, int64_t now_ms) {
     }
     l->heard = true;
     l->heard_ms = now_ms;
+    if (h.kind != WIRE_NACK && h.kind != WIRE_REFUSE && (int32_t)(h.prev.clock - l->freezes) > 0)
+        l->freezes = h.prev.clock; /* answers may come in any order */
     struct rd body;
     rd_init(&body, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     switch (h.kind) {

@@ -113,6 +113,7 @@ struct link {
     int64_t heard_ms;
     uint32_t waits_for, waits_clock; /* the last ALIVE: a rank, or WIRE_NOBODY */
     int64_t alive_ms;
+    uint32_t freezes; /* how many freezes it has applied, by the latest of its answers. Wraps */
     uint64_t dropped; /* frames that were broken, late, or not for us */
 };
 

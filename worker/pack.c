@@ -9,6 +9,7 @@
 #include "common/kern.h"
 #include "common/size.h"
 #include "proto/msg.h"
+#include "worker/frozen.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ids and rows are copied as they are");
 
@@ -80,6 +81,8 @@ static rh_status add_item(rh_op *op, rh_table *t, enum op_action action, const u
     rh_status s = plan_make(&it->plan, ids, n, t->spec.rows, t->name, op->c->shards);
     if (s == RH_OK && action == OP_PUSH && t->spec.padding_idx != SPEC_NO_PADDING)
         plan_drop(&it->plan, t->spec.padding_idx, op->c->shards);
+    if (s == RH_OK && action == OP_PUSH && frozen_concerns(t, op->clock))
+        frozen_thin(t, op->clock, &it->plan);
     return s == RH_OK ? RH_OK : err_in(s, "%s", op->what);
 }
 

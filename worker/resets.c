@@ -5,6 +5,7 @@
 
 #include "proto/msg.h"
 #include "worker/facts.h"
+#include "worker/frozen.h"
 #include "worker/op.h"
 #include "worker/tables.h"
 
@@ -87,8 +88,10 @@ rh_status rh_table_reset(rh_table *t) {
     }
     if (s == RH_OK)
         s = tell_all(t, what, WIRE_RESET, 0, &b);
-    if (s == RH_OK)
+    if (s == RH_OK) {
         atomic_store(&t->thaws, t->spec.frozen ? UINT64_MAX : 0);
+        frozen_ask(t);
+    }
     facts_fini_life(&l);
     buf_fini(&b);
     return s;

@@ -125,7 +125,8 @@ typedef struct rh_config {
     int op_timeout_ms;      /* deadline of calls that name none. RH_OP_TIMEOUT_MS, else 60000 */
     int connect_timeout_ms; /* deadline of rh_connect. 60000 */
     uint32_t local_shards;  /* for "local:": shards inside this process, 1 to 64. 1 */
-    int observer;           /* 1: only look; counted in no clock, refused every change. 0 */
+    int observer;           /* 1: only look; counted in no clock, may change nothing
+                               but what is frozen (not under bsp). 0 */
 
     /* Where the servers are: "tcp://host:7700,tcp://host:7701" or "ipc:///path,..." in shard order,
      * "local:" (or "local:4" for 4 shards), or "mpi:". RH_SERVERS, else "mpi:" under mpirun, else
@@ -392,8 +393,8 @@ RH_CHECKED rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *
  * grads: (n, dim), the gradient of the loss by row ids[i]; those of equal ids are added first, in
  * order. Returns when every shard has it (async: applied; bsp: kept until the clock closes). NaN
  * and infinity are RH_EINVAL, unless rh_table_spec.nonfinite says else. A call is one step of the
- * optimizer for the table (async), also with n = 0 or nothing but the padding row. A push to a frozen
- * table succeeds and is dropped.
+ * optimizer for the table (async), also with n = 0 or nothing but the padding row. A push to a frozen row
+ * succeeds and is dropped.
  *
  * After RH_ETIMEDOUT the push is still owed: it will be applied once, and rh_tick waits for it.
  */
@@ -480,11 +481,34 @@ RH_API uint32_t rh_shards(const rh_client *c);
 
 /* ---- 7. freezing, learning rates ------------------------------------------------------------ */
 
-/* Pushes to rows first .. first + count - 1 are dropped from now on, whoever sends them: for ever
- * (until_clock 0), or those of a clock below until_clock. Today only a whole table can be frozen:
- * first 0, count num_embeddings. */
+/*
+ * Pushes to rows first .. first + count - 1, or to those of a list, are dropped from now on, whoever
+ * sends them: for ever (until_clock 0), or those of a clock (rh_clock of the pusher) below
+ * until_clock. A frozen row keeps its bits and its optimizer state, an untouched one stays untouched;
+ * rh_write still writes it. What was said last about a row holds: a freeze until clock 5 of a row
+ * that was frozen for ever ends it at 5. A range of a billion rows costs no more than one of ten; a
+ * list costs the servers 4 bytes a row, or a page or two for a row that stands alone.
+ *
+ * RH_ERANGE: a row is not below num_embeddings, and nothing has changed. A count or n of 0 is fine.
+ * RH_ELIMIT: more than a million ranges in a table.
+ *
+ * Async: returns when it is in force on every shard. Workers learn of it with the next answer of a
+ * shard, and then do not send what would be dropped; so they learn of a thaw, and a push of one that
+ * has not heard anything since (no pull, no tick, no barrier, for up to a second) may still be
+ * dropped. Bsp: in force when this worker's clock closes, before its pushes; of several calls in a
+ * clock that of the highest rank is the last. Workers send everything there: a thaw is exact.
+ *
+ * T does not move while the table is wholly frozen: by ranges, however many, that hold every row
+ * together. (A table with rows that a list has thawed, or frozen for shorter, is not, until one call
+ * freezes all of it.)
+ *
+ * Observers may call these too, but under bsp: RH_EINVAL, for they are in no clock.
+ */
 RH_CHECKED rh_status rh_freeze(rh_table *t, uint64_t first, uint64_t count, uint64_t until_clock);
+RH_CHECKED rh_status rh_freeze_ids(rh_table *t, const uint64_t *ids, size_t n,
+                                   uint64_t until_clock);
 RH_CHECKED rh_status rh_unfreeze(rh_table *t, uint64_t first, uint64_t count);
+RH_CHECKED rh_status rh_unfreeze_ids(rh_table *t, const uint64_t *ids, size_t n);
 
 /* The learning rate of this worker's next pushes (async), or of its clock (bsp: the lowest rank
  * that pushed decides). */
@@ -496,7 +520,8 @@ struct rh_table_info {
     uint64_t num_embeddings;
     uint64_t touched;      /* rows that were pushed or written, over all shards */
     uint64_t frozen;       /* rows that a push does not change now */
-    uint64_t trainable;    /* parameters (not rows) that a push may change now */
+    uint64_t trainable;    /* parameters (not rows) that a push may change now: not of frozen rows,
+                              nor of the padding row */
     uint64_t steps;        /* T: optimizer steps of the table */
     uint64_t skipped;      /* rows of pushes that RH_NONFINITE_SKIP has left out, over all shards */
     uint64_t memory_bytes; /* of touched rows and their optimizer state, over all shards */

@@ -1,4 +1,4 @@
-/* tables.c - the tables of a client: opened, found, frozen, asked about. */
+/* tables.c - the tables of a client: opened, found, asked about. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include "proto/msg.h"
 #include "worker/facts.h"
+#include "worker/frozen.h"
 #include "worker/op.h"
 #include "worker/tables.h"
 
@@ -133,6 +134,8 @@ static rh_table *make(rh_client *c, const char *name, const struct opened *o, do
     atomic_init(&t->lr, lr);
     atomic_init(&t->pushes, o->pushes);
     atomic_init(&t->thaws, o->lead.frozen ? UINT64_MAX : 0);
+    /* A job in which nothing was ever frozen has nothing to tell. */
+    atomic_init(&t->told, c->freezes == 0 ? 0 : FROZEN_UNKNOWN);
     t->next = c->tables;
     c->tables = t;
     return t;
@@ -193,7 +196,10 @@ static rh_status open_table(rh_client *c, const char *what, const char *name,
         else
             *out = t;
     }
-    return client_leave(c, s);
+    s = client_leave(c, s);
+    if (s == RH_OK && (*out)->told == FROZEN_UNKNOWN)
+        frozen_ask(*out);
+    return s;
 }
 
 rh_status rh_table_open(rh_client *c, const char *name, const rh_table_spec *spec, rh_table **out) {
@@ -216,50 +222,7 @@ uint32_t rh_table_embedding_dim(const rh_table *t) {
     return t->spec.dim;
 }
 
-/* ---- freezing, learning rates ---- */
-
-static rh_status freeze(rh_table *t, const char *what, uint64_t first, uint64_t count,
-                        uint64_t until_clock, bool undo) {
-    rh_client *c = t->c;
-    if (c->observer)
-        return err_set(RH_EINVAL, "%s: an observer may look at table %s, not change it", what,
-                       t->name);
-    if (first != 0 || count != t->spec.rows)
-        return err_set(RH_EINVAL,
-                       "%s: rows %llu to %llu of table %s: today only a whole table can be frozen: "
-                       "first 0, count %llu",
-                       what, (unsigned long long)first, (unsigned long long)(first + count - 1),
-                       t->name, (unsigned long long)t->spec.rows);
-    rh_op *op;
-    rh_status s = op_new(c, what, &op);
-    if (s != RH_OK)
-        return s;
-    uint8_t room[64];
-    struct buf b;
-    buf_wrap(&b, room, sizeof room);
-    msg_put_freeze(&b, &(struct msg_freeze){t->number, 0, first, count, until_clock});
-    for (uint32_t i = 0; s == RH_OK && i < c->shards; i++) {
-        s = op_ask(op, i, WIRE_FREEZE, &b, 0);
-        if (s == RH_OK && undo)
-            op->requests[i].r.head.flags = WIRE_UNDO;
-    }
-    if (s != RH_OK) {
-        op_free(op);
-        return s;
-    }
-    s = op_run(op);
-    if (s == RH_OK)
-        atomic_store(&t->thaws, undo ? 0 : until_clock == 0 ? UINT64_MAX : until_clock);
-    return s;
-}
-
-rh_status rh_freeze(rh_table *t, uint64_t first, uint64_t count, uint64_t until_clock) {
-    return freeze(t, "rh_freeze", first, count, until_clock, false);
-}
-
-rh_status rh_unfreeze(rh_table *t, uint64_t first, uint64_t count) {
-    return freeze(t, "rh_unfreeze", first, count, 0, true);
-}
+/* ---- learning rates ---- */
 
 rh_status rh_set_lr(rh_table *t, double lr) {
     if (t->c->observer)
@@ -284,7 +247,7 @@ rh_status rh_table_info(rh_table *t, struct rh_table_info *out) {
         return err_in(s, "rh_table_info: table %s", t->name);
     *out = (struct rh_table_info){.num_embeddings = f.table.spec.rows,
                                   .touched = f.table.touched,
-                                  .frozen = f.table.frozen ? f.table.spec.rows : 0,
+                                  .frozen = f.table.frozen_rows,
                                   .trainable = facts_trainable(&f),
                                   .steps = f.table.steps,
                                   .skipped = f.table.skipped,

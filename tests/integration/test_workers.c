@@ -331,7 +331,6 @@ START_TEST(an_observer_looks_and_changes_nothing) {
     ck_assert_refused(rh_table_open(o, "u", &spec, &made), RH_EINVAL, "observer");
     ck_assert_refused(rh_push(seen, ids, 3, one), RH_EINVAL, "observer");
     ck_assert_refused(rh_write(seen, ids, 3, one), RH_EINVAL, "observer");
-    ck_assert_refused(rh_freeze(seen, 0, 100, 0), RH_EINVAL, "observer");
     ck_assert_refused(rh_set_lr(seen, 1), RH_EINVAL, "observer");
     ck_assert_refused(rh_tick(o), RH_EINVAL, "observer");
     ck_assert_refused(rh_barrier(o, 10), RH_EINVAL, "observer");
