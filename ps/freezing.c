@@ -69,9 +69,10 @@ static rh_status check(const struct change *c) {
     if (c->listed)
         return freeze_open_lists(f);
     if (c->count > 0 && f->n_runs + 2 > FREEZE_RUNS_MAX)
-        return err_set(RH_ELIMIT,
-                       "table \"%s\" has %u ranges of frozen rows, of at most %d: name rows by lists",
-                       c->table->name, f->n_runs, FREEZE_RUNS_MAX);
+        return err_set(
+            RH_ELIMIT,
+            "table \"%s\" has %u ranges of frozen rows, of at most %d: name rows by lists",
+            c->table->name, f->n_runs, FREEZE_RUNS_MAX);
     return RH_OK;
 }
 
@@ -111,11 +112,12 @@ static bool was_taken(const struct shard *s, uint64_t digest) {
 /* An observer is in no clock, so nothing could make all shards apply its freeze in the same one. */
 static rh_status check_observer(const struct shard *s, const struct change *c) {
     if (s->mode == MODE_BSP)
-        return err_set(RH_EINVAL,
-                       "table \"%s\" is trained under bsp, where a freeze belongs to a clock, and only "
-                       "workers are in one: let a worker call rh_freeze or rh_unfreeze, if need be "
-                       "ahead of time with until_clock",
-                       c->table->name);
+        return err_set(
+            RH_EINVAL,
+            "table \"%s\" is trained under bsp, where a freeze belongs to a clock, and only "
+            "workers are in one: let a worker call rh_freeze or rh_unfreeze, if need be "
+            "ahead of time with until_clock",
+            c->table->name);
     if (c->ticket == 0)
         return err_set(RH_EPROTO, "an observer's freeze needs a ticket");
     return RH_OK;

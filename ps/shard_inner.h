@@ -10,7 +10,12 @@
 #include "ps/shard.h"
 #include "ps/table.h"
 
-enum { SHARD_WORLD_MAX = 65536, SHARD_TABLES_MAX = 65536, SHARD_TAKEN_AFTER_MS = 10000, SHARD_TICKETS = 1024 };
+enum {
+    SHARD_WORLD_MAX = 65536,
+    SHARD_TABLES_MAX = 65536,
+    SHARD_TAKEN_AFTER_MS = 10000,
+    SHARD_TICKETS = 1024
+};
 
 /* rh_mode's numbers: they are on the wire. */
 enum { MODE_UNSET = 0, MODE_ASYNC = 1, MODE_SSP = 2, MODE_BSP = 3 };

@@ -44,10 +44,11 @@ struct rh_table {
     bool dropped;                /* likewise: its name, if it is open again, is another handle's */
 
     /* frozen.c's: which rows a push may leave out. */
-    atomic_uint_fast64_t told;  /* the client's freezes when the shards told it, or FROZEN_UNKNOWN */
+    atomic_uint_fast64_t told; /* the client's freezes when the shards told it, or FROZEN_UNKNOWN */
     atomic_uint_fast64_t opens; /* no row is frozen from that clock on, by what was told */
-    struct frozen *frozen, *coming; /* under the client's lock: what was told, and is being told ... */
-    struct rh_op *asking;           /* ... by this operation, or NULL */
+    struct frozen *frozen,
+        *coming;          /* under the client's lock: what was told, and is being told ... */
+    struct rh_op *asking; /* ... by this operation, or NULL */
 };
 
 struct rh_client {
@@ -74,9 +75,9 @@ struct rh_client {
     bool news;         /* an operation was over since the last broadcast */
     int64_t driven_ms; /* when a caller drove last */
 
-    struct link *links; /* (shards) */
+    struct link *links;           /* (shards) */
     atomic_uint_fast32_t freezes; /* the sum of theirs; wraps at 2^32. Read without the lock */
-    rh_status failed;   /* not RH_OK: a session is over, and every call returns this */
+    rh_status failed;             /* not RH_OK: a session is over, and every call returns this */
     uint32_t failed_shard;
     char failed_text[ERR_TEXT_MAX];
 

@@ -20,8 +20,7 @@ void facts_fini_shard(struct facts_shard *f);
 
 /* One table, all shards taken together. */
 struct facts_table {
-    struct msg_table_facts
-        table;       /* steps is the largest, the other counts are sums */
+    struct msg_table_facts table; /* steps is the largest, the other counts are sums */
     uint32_t shards; /* how many know it; fewer than there are while it is being made */
 };
 

@@ -32,11 +32,12 @@ static uint32_t draw_ticket(const rh_client *c) {
 static rh_status prepare(const struct freezing *z, rh_op **out) {
     const rh_client *c = z->table->c;
     if (c->observer && c->mode == RH_MODE_BSP)
-        return err_set(RH_EINVAL,
-                       "%s: table %s is trained under bsp, where a freeze belongs to a clock, and an "
-                       "observer is in none: let a worker call %s, if need be ahead of time with "
-                       "until_clock",
-                       z->what, z->table->name, z->what);
+        return err_set(
+            RH_EINVAL,
+            "%s: table %s is trained under bsp, where a freeze belongs to a clock, and an "
+            "observer is in none: let a worker call %s, if need be ahead of time with "
+            "until_clock",
+            z->what, z->table->name, z->what);
     return op_new(z->table->c, z->what, out);
 }
 

@@ -193,8 +193,7 @@ static const struct pair *last_not_above(const struct pair *pairs, uint32_t n, u
 
 static uint64_t until_of(const struct told *k, uint64_t id) {
     const struct pair *row = last_not_above(k->pairs + k->runs, k->rows, id);
-    return row != NULL && row->id == id ? row->until
-                                        : last_not_above(k->pairs, k->runs, id)->until;
+    return row != NULL && row->id == id ? row->until : last_not_above(k->pairs, k->runs, id)->until;
 }
 
 static void thin(const struct frozen *f, uint64_t clock, struct plan *p) {

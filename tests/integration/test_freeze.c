@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/rng.h"
 #include "tests/support/job.h"
@@ -85,7 +86,8 @@ START_TEST(rows_that_are_not_there_are_erange_and_nothing_has_changed) {
     begin(_i, RH_MODE_ASYNC);
     rh_table *t = job_table(c, "t", 100, 1);
     uint64_t ids[] = {1, 100};
-    ck_assert_refused(rh_freeze(t, 99, 2, 0), RH_ERANGE, "2 rows from 99 on: table t has ids 0 to 99");
+    ck_assert_refused(rh_freeze(t, 99, 2, 0), RH_ERANGE,
+                      "2 rows from 99 on: table t has ids 0 to 99");
     ck_assert_refused(rh_freeze(t, UINT64_MAX, 2, 0), RH_ERANGE, "table t");
     ck_assert_refused(rh_unfreeze(t, 101, 0), RH_ERANGE, "rh_unfreeze");
     ck_assert_refused(rh_freeze_ids(t, ids, 2, 0), RH_ERANGE, "id 100 at position 1");
@@ -329,7 +331,8 @@ static struct rh_table_info trained_info;
 
 static void freeze_something(struct rng *g, rh_table *t) {
     uint64_t ids[50], first = rng_below(g, BITS_ROWS);
-    uint64_t count = 1 + rng_below(g, BITS_ROWS - (uint32_t)first), until = rng_below(g, BITS_CLOCKS);
+    uint64_t count = 1 + rng_below(g, BITS_ROWS - (uint32_t)first),
+             until = rng_below(g, BITS_CLOCKS);
     for (int i = 0; i < 50; i++)
         ids[i] = rng_below(g, BITS_ROWS);
     switch (rng_below(g, 6)) {
@@ -477,6 +480,79 @@ START_TEST(an_observer_freezes_in_async_and_is_refused_under_bsp) {
 }
 END_TEST
 
+/* Runs `rowhouse COMMAND` and checks its exit code, and that it says something. */
+static void rowhouse(int want, const char *says, const char *command) {
+    char line[2048], said[4096] = "";
+    const char *bin = getenv("RH_BIN");
+    snprintf(line, sizeof line, "%s/rowhouse %s 2>&1", bin != NULL ? bin : "build/bin", command);
+    FILE *p = popen(line, "r");
+    ck_assert_ptr_nonnull(p);
+    size_t n = fread(said, 1, sizeof said - 1, p);
+    said[n] = '\0';
+    int status = pclose(p);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == want, "%s: status %d: %s", line,
+                  status, said);
+    ck_assert_msg(strstr(said, says) != NULL, "%s: \"%s\" does not say \"%s\"", line, said, says);
+}
+
+START_TEST(the_commands_freeze_and_thaw_a_live_job) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/ids-%d.txt", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+             (int)getpid());
+    begin(_i, RH_MODE_ASYNC);
+    setenv("RH_SERVERS", job.cfg.servers, 1);
+    rh_table *t = job_table(c, "words", 100, 2);
+    rowhouse(0, "words: 100 of 100 rows frozen, 0 of 200 parameters trainable", "freeze words");
+    rowhouse(0, "1 table, 200 parameters, 0 trainable", "tables");
+    rowhouse(0, " all ", "tables");
+    rowhouse(0, "words: 90 of 100 rows frozen, 20 of 200", "unfreeze words --rows 5:10");
+    rowhouse(0, "words: 88 of 100 rows frozen, 24 of 200", "unfreeze words --ids 0,99");
+    rowhouse(0, " 88 ", "tables");
+    rowhouse(0, "\"frozen_rows\": 88", "tables --json");
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "1\n 2\t3\r\n\n0004");
+    fclose(f);
+    char line[512];
+    snprintf(line, sizeof line, "freeze words --ids %s --until-clock 1", path);
+    rowhouse(0, "words: 100 of 100 rows frozen", "freeze words");
+    rowhouse(0, "words: 100 of 100 rows frozen", line);
+    float two[2] = {1, 1}, row[2];
+    uint64_t id = 4;
+    ck_assert_ok(rh_tick(c));
+    ck_assert_ok(rh_push(t, &id, 1, two));
+    ck_assert_ok(rh_pull(t, &id, 1, row));
+    ck_assert_float_eq(row[0], -1);
+    ck_assert_uint_eq(info(t).frozen, 96);
+    /* What makes no sense. */
+    rowhouse(2, "which table?", "freeze");
+    rowhouse(2, "one table at a time", "freeze words words");
+    rowhouse(2, "give one of them", "freeze words --rows 0:1 --ids 1");
+    rowhouse(2, "give FIRST:COUNT", "freeze words --rows 0-1");
+    rowhouse(2, "give FIRST:COUNT", "freeze words --rows 0:18446744073709551616");
+    rowhouse(2, "\"\" is no id", "freeze words --ids 1,,2");
+    rowhouse(2, "until-clock", "unfreeze words --until-clock 3");
+    rowhouse(1, "there is no table \"word\"", "freeze word");
+    rowhouse(1, "ids 0 to 99", "freeze words --rows 99:2");
+    rowhouse(1, "id 100 at position 1", "freeze words --ids 1,100");
+    rowhouse(1, "no-such-file", "freeze words --ids no-such-file");
+    f = fopen(path, "w");
+    fprintf(f, "1\n2x\n");
+    fclose(f);
+    snprintf(line, sizeof line, "freeze words --ids %s", path);
+    rowhouse(1, "line 2: \"2x\" is no id", line);
+    ck_assert_uint_eq(info(t).frozen, 96);
+    remove(path);
+    end();
+    rowhouse(3, "nobody answered", "freeze words --timeout 300");
+    begin(_i, RH_MODE_BSP);
+    setenv("RH_SERVERS", job.cfg.servers, 1);
+    job_table(c, "words", 100, 2);
+    rowhouse(1, "let a worker call", "freeze words");
+    end();
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("freeze");
     TCase *t = tcase_create("freeze");
@@ -496,6 +572,7 @@ int main(void) {
     OVER_ALL(one_bsp_worker_that_freezes_leaves_the_same_bits_on_1_2_3_and_7_shards);
     OVER_SOCKETS(three_bsp_workers_that_freeze_leave_the_same_bits_on_1_2_3_and_7_shards);
     OVER_SOCKETS(an_observer_freezes_in_async_and_is_refused_under_bsp);
+    OVER_SOCKETS(the_commands_freeze_and_thaw_a_live_job);
 #undef OVER_ALL
 #undef OVER_SOCKETS
     suite_add_tcase(s, t);

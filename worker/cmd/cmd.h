@@ -11,10 +11,12 @@
 enum cmd_exit { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_UNREACHABLE = 3 };
 
 int cmd_eval(int argc, char **argv);
+int cmd_freeze(int argc, char **argv);
 int cmd_nearest(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_tables(int argc, char **argv);
+int cmd_unfreeze(int argc, char **argv);
 
 /* Reads the flags into settings. True: go on, with n_words words from argv[1] on, and call cmd_end.
  * False: help or an error was printed, and *code is what to return. */

@@ -6,24 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/conf.h"
-
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
 
-#define AT(field) offsetof(struct look, field)
 static const struct conf_item items[] = {
-    {"servers", CONF_STRING, AT(servers), NULL, 0, 0, "RH_SERVERS", "ADDRESSES",
-     "Where the servers listen, comma-separated, in shard order: tcp://host:7700,tcp://host:7701."},
-    {"job", CONF_STRING, AT(job), "", 0, 0, "RH_JOB", "NAME",
-     "The job's name or token; servers of another job do not answer."},
-    {"timeout", CONF_INT, AT(timeout_ms), "5000", 1, 3600000, NULL, "MS",
-     "How long to wait for an answer."},
-    {"json", CONF_BOOL, AT(json), "no", 0, 0, NULL, NULL, "Print JSON, for programs."},
+    LOOK_ITEMS(0),
+    {"json", CONF_BOOL, offsetof(struct look, json), "no", 0, 0, NULL, NULL,
+     "Print JSON, for programs."},
 };
 
 static int fail(const char *program, rh_status s) {
     fprintf(stderr, "%s: %s\n", program, err_text());
     return s == RH_EUNREACHABLE || s == RH_ETIMEDOUT ? EXIT_UNREACHABLE : EXIT_FAILED;
+}
+
+rh_status look_check(const struct look *k) {
+    if (k->servers == NULL)
+        return err_set(RH_EINVAL,
+                       "which job? Give --servers tcp://host:port,... or set RH_SERVERS");
+    if (strncmp(k->servers, "local:", 6) == 0 || strcmp(k->servers, "mpi:") == 0)
+        return err_set(RH_EINVAL,
+                       "--servers %s: only servers with an address can be looked at from "
+                       "outside, such as tcp://host:7700",
+                       k->servers);
+    return RH_OK;
 }
 
 static rh_status read_flags(struct conf *conf, int argc, char **argv, struct look *k) {
@@ -34,17 +39,10 @@ static rh_status read_flags(struct conf *conf, int argc, char **argv, struct loo
     if (s == RH_OK && words > 0)
         s = err_set(RH_EINVAL, "what is \"%s\"? This command takes flags only; see --help",
                     argv[1]);
-    if (s == RH_OK && k->servers == NULL)
-        s = err_set(RH_EINVAL, "which job? Give --servers tcp://host:port,... or set RH_SERVERS");
-    if (s == RH_OK && (strncmp(k->servers, "local:", 6) == 0 || strcmp(k->servers, "mpi:") == 0))
-        s = err_set(RH_EINVAL,
-                    "--servers %s: only servers with an address can be looked at from "
-                    "outside, such as tcp://host:7700",
-                    k->servers);
-    return s;
+    return s == RH_OK ? look_check(k) : s;
 }
 
-static rh_status join(struct look *k) {
+rh_status look_join(struct look *k) {
     rh_config cfg;
     rh_config_init(&cfg);
     cfg.servers = k->servers;
@@ -72,7 +70,7 @@ bool look_begin(int argc, char **argv, const char *program, const char *about, s
         fprintf(stderr, "%s: %s\n", program, err_text());
         *exit_code = EXIT_USAGE;
     } else {
-        s = join(out);
+        s = look_join(out);
         if (s != RH_OK)
             *exit_code = fail(program, s);
     }

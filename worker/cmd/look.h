@@ -1,11 +1,11 @@
-/* look.h - what `rowhouse status` and `rowhouse tables` have in common: they look at a live job as
- * an observer, print what they see as text or JSON, and end with 0, 1 (failed), 2 (usage) or 3
- * (unreachable). */
+/* look.h - what the commands on a live job have in common: they join it as an observer, print what
+ * they see as text or JSON, and end with 0, 1 (failed), 2 (usage) or 3 (unreachable). */
 #ifndef WORKER_CMD_LOOK_H
 #define WORKER_CMD_LOOK_H
 
 #include <jansson.h>
 
+#include "common/conf.h"
 #include "worker/client.h"
 
 struct look {
@@ -14,6 +14,31 @@ struct look {
     int json;
     rh_client *client;
 };
+
+/* The settings of every such command; at: where its struct look is in what it reads them into. */
+#define LOOK_ITEMS(at)                                                                             \
+    {"servers",                                                                                    \
+     CONF_STRING,                                                                                  \
+     (at) + offsetof(struct look, servers),                                                        \
+     NULL,                                                                                         \
+     0,                                                                                            \
+     0,                                                                                            \
+     "RH_SERVERS",                                                                                 \
+     "ADDRESSES",                                                                                  \
+     "Where the servers listen, comma-separated, in shard order: "                                 \
+     "tcp://host:7700,tcp://host:7701."},                                                          \
+        {"job",    CONF_STRING, (at) + offsetof(struct look, job),                                 \
+         "",       0,           0,                                                                 \
+         "RH_JOB", "NAME",      "The job's name or token; servers of another job do not answer."}, \
+    {                                                                                              \
+        "timeout", CONF_INT, (at) + offsetof(struct look, timeout_ms), "5000", 1, 3600000, NULL,   \
+            "MS", "How long to wait for an answer."                                                \
+    }
+
+/* Whether the servers' addresses can be looked at; then connects. RH_EINVAL is wrong usage, and only
+ * look_check says it. */
+rh_status look_check(const struct look *k) MUST_CHECK;
+rh_status look_join(struct look *k) MUST_CHECK;
 
 /* Reads the flags and connects. True: go on, and call look_end. False: *exit_code is what the
  * command returns; help or the error was printed. */

@@ -14,6 +14,8 @@ static const struct command {
     {"run", cmd_run, "runs a job: servers, and copies of a program as workers"},
     {"status", cmd_status, "how the servers of a live job are"},
     {"tables", cmd_tables, "the tables of a live job"},
+    {"freeze", cmd_freeze, "freezes a table of a live job, or rows of it"},
+    {"unfreeze", cmd_unfreeze, "lets them learn again"},
     {"nearest", cmd_nearest, "the nearest neighbours of words, in a file of vectors"},
     {"eval", cmd_eval, "how well a file of vectors agrees with people on pairs of words"},
 };

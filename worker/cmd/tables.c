@@ -23,15 +23,25 @@ static struct totals add_up(const struct facts_table *list, uint32_t n) {
     return sum;
 }
 
+/* "no", "all", or how many rows. */
+static const char *frozen_text(const struct msg_table_facts *t, char text[24]) {
+    if (t->frozen_rows == 0)
+        return "no";
+    if (t->frozen_rows == t->spec.rows)
+        return "all";
+    snprintf(text, 24, "%" PRIu64, t->frozen_rows);
+    return text;
+}
+
 static void print_text(const struct facts_table *list, uint32_t n) {
-    char memory[24];
-    printf("%-24s %16s %5s %-14s %16s %10s %-6s %10s\n", "name", "num_embeddings", "dim",
+    char memory[24], frozen[24];
+    printf("%-24s %16s %5s %-14s %16s %10s %16s %10s\n", "name", "num_embeddings", "dim",
            "optimizer", "touched", "T", "frozen", "memory");
     for (uint32_t i = 0; i < n; i++) {
         const struct msg_table_facts *t = &list[i].table;
-        printf("%-24s %16" PRIu64 " %5" PRIu32 " %-14s %16" PRIu64 " %10" PRIu64 " %-6s %10s\n",
+        printf("%-24s %16" PRIu64 " %5" PRIu32 " %-14s %16" PRIu64 " %10" PRIu64 " %16s %10s\n",
                t->name, t->spec.rows, t->spec.dim, spec_opt_name(t->spec.opt), t->touched, t->steps,
-               t->frozen ? "yes" : "no", look_bytes(t->memory_bytes, memory));
+               frozen_text(t, frozen), look_bytes(t->memory_bytes, memory));
     }
     struct totals sum = add_up(list, n);
     printf("%" PRIu32 " table%s, %" PRIu64 " parameters, %" PRIu64 " trainable, %s\n", n,
@@ -41,10 +51,11 @@ static void print_text(const struct facts_table *list, uint32_t n) {
 static json_t *table_json(const struct facts_table *f) {
     const struct msg_table_facts *t = &f->table;
     return json_pack(
-        "{s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:I}", "name", t->name,
+        "{s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I}", "name", t->name,
         "num_embeddings", (json_int_t)t->spec.rows, "embedding_dim", (json_int_t)t->spec.dim,
         "optimizer", spec_opt_name(t->spec.opt), "init", spec_init_name(t->spec.init), "touched",
-        (json_int_t)t->touched, "steps", (json_int_t)t->steps, "frozen", (int)(t->frozen != 0),
+        (json_int_t)t->touched, "steps", (json_int_t)t->steps, "frozen",
+        (int)(t->frozen_rows == t->spec.rows), "frozen_rows", (json_int_t)t->frozen_rows,
         "parameters", (json_int_t)facts_parameters(f), "trainable", (json_int_t)facts_trainable(f),
         "skipped", (json_int_t)t->skipped, "memory_bytes", (json_int_t)t->memory_bytes);
 }
