@@ -24,11 +24,11 @@ struct table {
     struct init init;
     const struct opt_ops *opt;
     struct freeze freeze;
-    uint64_t renewed;      /* (turn, rank) of the last init that was applied; 0: none */
-    uint64_t skipped;      /* rows of updates that were not finite, with SPEC_SKIP */
-    uint32_t dropped_by;   /* of what is left of a dropped table: the worker's rank */
-    float *scratch;        /* (dim): one row at an aligned address */
-    uint64_t *rows;        /* (rows_cap): the last table_locate's answer */
+    uint64_t renewed;    /* (turn, rank) of the last init that was applied; 0: none */
+    uint64_t skipped;    /* rows of updates that were not finite, with SPEC_SKIP */
+    uint32_t dropped_by; /* of what is left of a dropped table: the worker's rank */
+    float *scratch;      /* (dim): one row at an aligned address */
+    uint64_t *rows;      /* (rows_cap): the last table_locate's answer */
     uint32_t rows_cap;
 };
 

@@ -82,6 +82,44 @@ START_TEST(ranges_and_lists_are_frozen_and_thawed_and_counted) {
 }
 END_TEST
 
+START_TEST(the_padding_row_is_not_trainable_frozen_or_not) {
+    begin(_i, RH_MODE_ASYNC);
+    rh_table_spec spec;
+    rh_table *t;
+    rh_table_spec_init(&spec, 1000, 4);
+    spec.padding_idx = -1;
+    ck_assert_ok(rh_table_open(c, "t", &spec, &t));
+    ck_assert(info(t).frozen == 0 && info(t).trainable == UINT64_C(4) * 999);
+    ck_assert_ok(rh_freeze(t, 990, 10, 0));
+    ck_assert(info(t).frozen == 10 && info(t).trainable == UINT64_C(4) * 990);
+    ck_assert_ok(rh_unfreeze(t, 999, 1));
+    ck_assert(info(t).frozen == 9 && info(t).trainable == UINT64_C(4) * 990);
+    end();
+}
+END_TEST
+
+START_TEST(a_reset_thaws_what_the_spec_does_not_freeze) {
+    begin(_i, RH_MODE_ASYNC);
+    rh_table *t = job_table(c, "t", 1000, 1);
+    uint64_t id = 7;
+    ck_assert_ok(rh_freeze(t, 0, 1000, 0));
+    ck_assert_ok(rh_unfreeze_ids(t, &id, 1));
+    push(t, 0, 1000);
+    ck_assert(value(t, 7) == -1 && value(t, 8) == 0);
+    ck_assert_ok(rh_table_reset(t));
+    ck_assert_uint_eq(info(t).frozen, 0);
+    push(t, 0, 1000);
+    ck_assert(value(t, 7) == -1 && value(t, 8) == -1);
+    ck_assert_uint_eq(info(t).steps, 1);
+    ck_assert_ok(rh_table_drop(&t));
+    t = job_table(c, "t", 10, 1);
+    ck_assert_ok(rh_freeze(t, 0, 5, 0));
+    push(t, 0, 10);
+    ck_assert(value(t, 4) == 0 && value(t, 5) == -1);
+    end();
+}
+END_TEST
+
 START_TEST(rows_that_are_not_there_are_erange_and_nothing_has_changed) {
     begin(_i, RH_MODE_ASYNC);
     rh_table *t = job_table(c, "t", 100, 1);
@@ -560,6 +598,8 @@ int main(void) {
 #define OVER_ALL(test)     tcase_add_loop_test(t, test, 0, JOB_TRANSPORTS)
 #define OVER_SOCKETS(test) tcase_add_loop_test(t, test, JOB_IPC, JOB_TCP + 1)
     OVER_ALL(ranges_and_lists_are_frozen_and_thawed_and_counted);
+    OVER_ALL(the_padding_row_is_not_trainable_frozen_or_not);
+    OVER_ALL(a_reset_thaws_what_the_spec_does_not_freeze);
     OVER_ALL(rows_that_are_not_there_are_erange_and_nothing_has_changed);
     OVER_ALL(a_list_of_many_frames_is_one_freeze);
     OVER_ALL(a_backbone_frozen_for_50_batches_begins_afresh_then);

@@ -165,6 +165,22 @@ START_TEST(a_range_forgets_the_lists_in_it_and_no_others) {
 }
 END_TEST
 
+START_TEST(a_reset_forgets_ranges_and_lists_and_keeps_room_for_more) {
+    open_shards(100, 2, false);
+    uint64_t ids[] = {0, 1, 2};
+    range(50, 10, 9);
+    list(ids, 3, FREEZE_FOR_EVER);
+    for (uint32_t i = 0; i < shards; i++) {
+        freeze_reset(&f[i], true);
+        ck_assert_uint_eq(f[i].n_listed, 0);
+        ck_assert_ptr_nonnull(f[i].listed);
+    }
+    ck_assert(is_whole(UINT32_MAX) && count(UINT32_MAX) == 100);
+    list(ids, 3, 0);
+    ck_assert_uint_eq(count(0), 97);
+}
+END_TEST
+
 START_TEST(once_everything_is_open_no_row_is_asked_for) {
     open_shards(100, 1, false);
     uint64_t ids[] = {4, 5};
@@ -309,6 +325,7 @@ Suite *freeze_suite(void) {
     tcase_add_test(tc, a_shard_without_rows_of_a_list_knows_that_the_table_is_not_whole);
     tcase_add_test(tc, a_list_frozen_beyond_the_range_leaves_the_table_whole);
     tcase_add_test(tc, a_range_forgets_the_lists_in_it_and_no_others);
+    tcase_add_test(tc, a_reset_forgets_ranges_and_lists_and_keeps_room_for_more);
     tcase_add_test(tc, once_everything_is_open_no_row_is_asked_for);
     tcase_add_test(tc, a_billion_rows_are_frozen_and_counted_for_next_to_nothing);
     tcase_add_test(tc, no_room_for_a_list_is_enomem);
