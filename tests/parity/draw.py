@@ -43,11 +43,21 @@ class Push:
 
 
 @dataclass
+class Freeze:
+    """Of a range of ids, or of a list of places: until this clock of the case; 0 thaws."""
+
+    first: int
+    count: int
+    places: Optional[np.ndarray]
+    until: float
+
+
+@dataclass
 class Clock:
     """One clock, in the order in which it happens."""
 
     lrs: List[float]  # of each worker
-    freezes: List[Tuple[Any, float]]  # (places or None for the table, until this clock of the case; 0: thaw)
+    freezes: List[Freeze]
     pool: Optional[Push]  # bags that are only looked at, before all else
     write: Optional[Push]
     pushes: List[Push]
@@ -194,11 +204,22 @@ def draw_pool(rng, case):
     return Push(rng.randrange(case.world), places, None, draw_bag(rng, len(places), ("sum", "mean", "max")))
 
 
+def draw_freeze(rng, case, clock):
+    until = rng.choice((FOREVER, FOREVER, clock + 1, clock + 3, 0, 0))
+    kind = rng.choice(("all", "range", "list", "list"))
+    if kind == "all":
+        return Freeze(0, case.rows, None, until)
+    if kind == "range":
+        # Around ids that the case uses, so that there is something in it.
+        ends = sorted(int(case.ids[rng.randrange(len(case.ids))]) for _ in range(2))
+        return Freeze(ends[0], ends[1] - ends[0] + 1, None, until)
+    some = rng.sample(range(len(case.ids)), rng.randint(1, len(case.ids)))
+    return Freeze(0, 0, np.array(some + some[:1], np.int64), until)
+
+
 def draw_freezes(rng, case, clock):
-    """Today the whole table only."""
-    if rng.random() < 0.85:
-        return []
-    return [(None, rng.choice((FOREVER, clock + 1, clock + 3, 0)))]
+    """Often none, now and then several in a clock, of which the last holds."""
+    return [draw_freeze(rng, case, clock) for _ in range(rng.choice((0, 0, 0, 0, 1, 1, 2)))]
 
 
 def draw_clock(rng, case, number, schedule):

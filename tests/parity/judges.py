@@ -16,9 +16,10 @@ def judge_of(case):
     if case.optimizer == "SparseAdam" or not (case.optimizer in ("Adam", "AdamW", "RMSprop")
                                               or a.get("momentum") or a["weight_decay"]):
         return Sparse
-    # Lazy rows are the same as torch's only where a step names every row: a clock of bsp with no
-    # push is no step, and a clock with one names all of them.
-    return Dense if case.every_row else None
+    # Lazy rows are torch's only where a step names every row: a clock of bsp with no push is no step,
+    # and a clock with one names all of them. A frozen row is not named.
+    whole = all(f.count == case.rows for clock in case.clocks for f in clock.freezes)
+    return Dense if case.every_row and whole else None
 
 
 class Torch:
@@ -45,7 +46,7 @@ class Torch:
                 self.weight.data[place] = torch.from_numpy(row)
         frozen = self.freezer.frozen(number)
         for pushes, lr in steps_of(self.case, clock):
-            if not frozen.all():
+            if not self.freezer.whole(number):
                 self.backward(pushes)
                 self.optimizer.param_groups[0]["lr"] = lr
                 self.step(frozen)

@@ -67,12 +67,15 @@ class Ours:
 
     def freeze(self, freezes):
         table = self.tables[0]
-        for places, until in freezes:
-            assert places is None
-            if until == 0:
-                table.unfreeze()
+        for f in freezes:
+            until = 0 if f.until == float("inf") else self.began + int(f.until)
+            if f.places is not None:
+                ids = self.case.ids[f.places]
+                table.unfreeze_ids(ids) if f.until == 0 else table.freeze_ids(ids, until_clock=until)
+            elif f.until == 0:
+                table.unfreeze(f.first, f.count)
             else:
-                table.freeze(until_clock=0 if until == float("inf") else self.began + until)
+                table.freeze(f.first, f.count, until_clock=until)
 
     def pooled(self, push):
         return self.tables[push.worker].pull_bags(self.case.ids[push.places], push.bag.offsets,

@@ -97,17 +97,38 @@ OPTIMIZERS = {"SGD": Sgd, "Adagrad": Adagrad, "RowWiseAdagrad": RowWiseAdagrad, 
 
 
 class Freezer:
-    """Which rows are frozen, and until which clock of the case."""
+    """Which rows are frozen, and until which clock of the case: what was said last about a row.
+
+    And when the table is wholly frozen, so that a push is no step: when ranges cover every id, the
+    unused ones too, and every list since the last range of all ids freezes as well."""
 
     def __init__(self, case):
-        self.until = np.full(len(case.ids), np.inf if case.options.get("frozen") else 0.0)
+        ranges = [f for clock in case.clocks for f in clock.freezes if f.places is None]
+        self.rows, self.ids = case.rows, case.ids
+        self.starts = np.array(sorted({0} | {e for f in ranges for e in (f.first, f.first + f.count)}
+                                      - {case.rows}), np.uint64)
+        self.ranges = np.full(len(self.starts), np.inf if case.options.get("frozen") else 0.0)
+        self.lists = np.full(len(case.ids), np.nan)
+        self.lists_least = np.inf
 
     def take(self, clock):
-        for places, until in clock.freezes:
-            self.until[slice(None) if places is None else places] = until
+        for f in clock.freezes:
+            if f.places is not None:
+                self.lists[f.places] = f.until
+                self.lists_least = min(self.lists_least, f.until)
+                continue
+            end = f.first + f.count
+            self.ranges[(self.starts >= f.first) & (self.starts < end)] = f.until
+            self.lists[(self.ids >= f.first) & (self.ids < end)] = np.nan
+            if f.count == self.rows:
+                self.lists_least = np.inf
 
     def frozen(self, number):
-        return self.until > number
+        by_range = self.ranges[np.searchsorted(self.starts, self.ids, "right") - 1]
+        return np.where(np.isnan(self.lists), by_range, self.lists) > number
+
+    def whole(self, number):
+        return min(self.ranges.min(), self.lists_least) > number
 
 
 def steps_of(case, clock):
@@ -145,7 +166,7 @@ class Reference:
                 self.w[place] = row
         frozen = self.freezer.frozen(number)
         for pushes, lr in steps_of(self.case, clock):
-            if not frozen.all():
+            if not self.freezer.whole(number):
                 self.steps += 1
                 self.step(pushes, lr, frozen)
 
@@ -155,7 +176,8 @@ class Reference:
             places, pushed = self.spread(push)
             if self.case.options.get("scale_grad_by_freq"):
                 pushed /= np.bincount(places, minlength=len(self.w))[places, None]
-            np.add.at(grads, places, pushed)
+            with np.errstate(invalid="ignore"):  # inf - inf
+                np.add.at(grads, places, pushed)
             named[places] = True
         if self.case.padding is not None:
             named[self.case.padding] = False

@@ -285,6 +285,18 @@ class Python(unittest.TestCase):
         self.fails(IndexError, "freeze: 51 rows from 50 on", t.freeze, 50, 51)
         self.fails(IndexError, "unfreeze: rows from 100 on", t.unfreeze, 100)
 
+    def test_rows_are_frozen_by_ranges_and_by_lists(self):
+        t = self.table()
+        t.freeze(10, 5)
+        t.freeze_ids([[3, 99]])
+        t.unfreeze(11, 1)
+        t.unfreeze_ids(12)
+        self.assertEqual((t.info().frozen, t.info().trainable), (5, 95 * DIM))
+        t.push(np.arange(100), np.ones((100, DIM)))
+        self.assertEqual(np.flatnonzero(t.pull(np.arange(100))[:, 0] == 0).tolist(), [3, 10, 13, 14, 99])
+        self.fails(IndexError, "freeze_ids: id 100 at position 1", t.freeze_ids, [1, 100])
+        self.fails(IndexError, "unfreeze_ids: id -1 is negative", t.unfreeze_ids, -1)
+
     def test_a_table_thaws_at_the_clock_it_was_frozen_until(self):
         t = self.table()
         t.freeze(until_clock=self.client.clock + 2)

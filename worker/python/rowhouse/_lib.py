@@ -192,6 +192,8 @@ FUNCTIONS = {
     "rh_shards": (_u32, _ptr),
     "rh_freeze": (C.c_int, _ptr, _u64, _u64, _u64),
     "rh_unfreeze": (C.c_int, _ptr, _u64, _u64),
+    "rh_freeze_ids": (C.c_int, _ptr, _ptr, C.c_size_t, _u64),
+    "rh_unfreeze_ids": (C.c_int, _ptr, _ptr, C.c_size_t),
     "rh_set_lr": (C.c_int, _ptr, _f64),
     "rh_table_info": (C.c_int, _ptr, C.POINTER(TableInfo)),
     "rh_load": (C.c_int, _ptr, _str, C.POINTER(LoadOptions), C.POINTER(LoadReport)),

@@ -222,12 +222,25 @@ class Table:
 
     def freeze(self, first: int = 0, count: Optional[int] = None, until_clock: int = 0) -> None:
         """From now on drops what is pushed to rows first .. first + count - 1 (by default all from
-        first on), whoever pushes: for ever (until_clock 0), or in clocks below until_clock."""
+        first on), whoever pushes: for ever (until_clock 0), or in clocks below until_clock. What
+        was said last about a row holds. Under bsp when the clock closes, before its pushes."""
         call(lib.rh_freeze, self._handle, *self._range(first, count, "freeze"), until_clock)
 
     def unfreeze(self, first: int = 0, count: Optional[int] = None) -> None:
-        """Undoes freeze for these rows."""
+        """Undoes it for these rows, whether freeze or freeze_ids did it."""
         call(lib.rh_unfreeze, self._handle, *self._range(first, count, "unfreeze"))
+
+    def freeze_ids(self, ids: Any, until_clock: int = 0) -> None:
+        """As freeze, for the rows of a list. IndexError for an id out of range."""
+        ids = arrays.ids_of(ids, "freeze_ids")
+        with self._naming(ids, "freeze_ids"):
+            call(lib.rh_freeze_ids, self._handle, arrays.address(ids), ids.size, until_clock)
+
+    def unfreeze_ids(self, ids: Any) -> None:
+        """As unfreeze, for the rows of a list. IndexError for an id out of range."""
+        ids = arrays.ids_of(ids, "unfreeze_ids")
+        with self._naming(ids, "unfreeze_ids"):
+            call(lib.rh_unfreeze_ids, self._handle, arrays.address(ids), ids.size)
 
     def _range(self, first: int, count: Optional[int], what: str) -> "tuple[int, int]":
         rows = self.num_embeddings
