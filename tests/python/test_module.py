@@ -16,6 +16,7 @@ from servers import Servers
 
 SHARDS = 3
 DIM = 4
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(rowhouse.__file__)))
 TMP = os.environ.get("TMPDIR", "/tmp")
 
 
@@ -468,10 +469,9 @@ class PythonOverTcp(Python):
 
 def run(program, **environment):
     """A Python program of its own that has imported rowhouse: what it printed."""
-    path = os.pathsep.join(sys.path[:1] + [os.path.dirname(os.path.dirname(rowhouse.__file__))])
     done = subprocess.run([sys.executable, "-B", "-c", "import rowhouse\n" + program], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
-                          env={**os.environ, "PYTHONPATH": path, **environment})
+                          env={**os.environ, "PYTHONPATH": PACKAGE, **environment})
     return done.stdout.strip()
 
 
@@ -484,6 +484,20 @@ class Package(unittest.TestCase):
                          "<rowhouse.Client: rank 0 of 1, 3 shards>")
         self.assertIn("RH_MODE", run("rowhouse.connect('local:')", RH_MODE="sometimes"))
         self.assertEqual(run("print(rowhouse.connect('local:', mode='bsp').world)", RH_MODE="sometimes"), "1")
+
+    def test_a_program_under_rowhouse_run_needs_to_say_nothing(self):
+        path = os.path.join(TMP, "job.py")
+        with open(path, "w") as file:
+            file.write("import rowhouse\nwith rowhouse.connect() as c:\n"
+                       "    t = c.table('t', 10, 1, optimizer=rowhouse.SGD(1), init=rowhouse.init.zeros())\n"
+                       "    t.push(c.rank, [c.rank + 1])\n    c.tick()\n    c.barrier()\n"
+                       "    print(c.rank, c.world, c.shards, *t.pull([0, 1])[:, 0], flush=True)\n")
+        done = subprocess.run(
+            [os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse"), "run", "-s", "2", "-w", "2",
+             "--", sys.executable, "-B", path], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=60, env={**os.environ, "PYTHONPATH": PACKAGE})
+        self.assertEqual((done.returncode, sorted(done.stdout.splitlines())),
+                         (0, ["0 2 2 -1.0 -2.0", "1 2 2 -1.0 -2.0"]), done.stdout)
 
     def test_the_library_is_where_rh_library_says(self):
         self.assertIn("ImportError: rowhouse: cannot load its library: /no/lib.so",
