@@ -8,6 +8,7 @@
 
 #include "common/conf.h"
 #include "common/err.h"
+#include "tests/bench/files.h"
 #include "tests/bench/ids.h"
 #include "tests/bench/report.h"
 
@@ -33,15 +34,17 @@ enum {
     QUICK_ROWS = 1 << 20,
     QUICK_ROUNDS = 3,
     QUICK_PART = 4,
+    FILE_BYTES = 64 << 20,
+    QUICK_FILE_BYTES = 16 << 20,
     ROUNDS = 5
 };
 
 /* ---- settings ---- */
 
 struct settings {
-    const char *bin, *transport, *ids, *work, *contender, *answer;
-    int64_t dim, rows, rounds, report_fd;
-    int quick;
+    const char *bin, *transport, *ids, *work, *contender, *file, *answer;
+    int64_t dim, rows, rounds, chunk_kib, report_fd;
+    int quick, files;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -56,6 +59,12 @@ static const struct conf_item items[] = {
      "Only this, as the table calls it: pull, \"pull x3\", \"push sgd\", ..."},
     {"contender", CONF_STRING, AT(contender), NULL, 0, 0, NULL, "NAME",
      "Only this one: rowhouse, plain or bare. For profiles."},
+    {"files", CONF_BOOL, AT(files), "no", 0, 0, NULL, NULL,
+     "Only the reading of files. Without it, they come last, unless one line was asked for."},
+    {"file", CONF_STRING, AT(file), NULL, 0, 0, NULL, "NAME",
+     "Only files of this kind, as the table calls it: \"npy <f4\", ..."},
+    {"chunk", CONF_INT, AT(chunk_kib), "512", 256, 1 << 20, NULL, "KIB",
+     "The buffer that files are read into."},
     {"rows", CONF_INT, AT(rows), "0", 0, 1 << 30, NULL, "N",
      "Rows of a table. 0: as many as make 1 GiB of weights, or 1,048,576 if quick."},
     {"rounds", CONF_INT, AT(rounds), "0", 0, MEASURE_ROUNDS_MAX, NULL, "N",
@@ -197,6 +206,12 @@ static rh_status run_stages(struct bench *b) {
     return st;
 }
 
+/* Whether some lines of the first table were asked for. */
+static bool is_filtered(const struct bench *b) {
+    return b->set.transport != NULL || b->set.dim != 0 || b->set.ids != NULL ||
+           b->set.work != NULL || b->set.contender != NULL;
+}
+
 static rh_status run_bench(struct bench *b) {
     if (b->set.rounds == 0)
         b->set.rounds = b->set.quick ? QUICK_ROUNDS : ROUNDS;
@@ -207,10 +222,20 @@ static rh_status run_bench(struct bench *b) {
     if (len >= (int)sizeof b->dir || mkdtemp(b->dir) == NULL)
         return err_sys(RH_EIO, "cannot make the folder %s", b->dir);
     report_machine(b->command);
-    report_heading();
-    rh_status st = run_stages(b);
-    if (st == RH_OK)
-        report_goals(b->results, b->n_results);
+    rh_status st = RH_OK;
+    if (!b->set.files && b->set.file == NULL) {
+        report_heading();
+        st = run_stages(b);
+        if (st == RH_OK)
+            report_goals(b->results, b->n_results);
+    }
+    if (st == RH_OK && (b->set.files || !is_filtered(b)))
+        st = bench_files(
+            &(struct bench_files){.dir = b->dir,
+                                  .file_bytes = b->set.quick ? QUICK_FILE_BYTES : FILE_BYTES,
+                                  .chunk_bytes = (size_t)b->set.chunk_kib << 10,
+                                  .rounds = (unsigned)b->set.rounds,
+                                  .only = b->set.file});
     rmdir(b->dir);
     return st;
 }
