@@ -10,7 +10,7 @@
 
 #include "common/status.h"
 
-enum { INFILE_BLOCK_BYTES = 256 << 10 };
+enum { INFILE_BLOCK_BYTES = 128 << 10 };
 
 struct infile {
     int fd;

@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
 KERN_CLONES
 float kern_dot(size_t n, const float *restrict a, const float *restrict b) {
     float lane[KERN_LANES] = {0};
@@ -157,6 +161,38 @@ void kern_max(size_t n, const float *restrict x, float *restrict y) {
         y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
+enum { SQUARE = 4 };
+
+/* Four numbers of each of four columns. */
+static inline void turn_square(const float *restrict in, size_t in_stride, float *restrict out,
+                               size_t out_stride) {
+#if defined(__SSE__)
+    __m128 a = _mm_loadu_ps(in), b = _mm_loadu_ps(in + in_stride);
+    __m128 c = _mm_loadu_ps(in + 2 * in_stride), d = _mm_loadu_ps(in + 3 * in_stride);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(out, a);
+    _mm_storeu_ps(out + out_stride, b);
+    _mm_storeu_ps(out + 2 * out_stride, c);
+    _mm_storeu_ps(out + 3 * out_stride, d);
+#else
+    for (size_t i = 0; i < SQUARE; i++)
+        for (size_t k = 0; k < SQUARE; k++)
+            out[i * out_stride + k] = in[k * in_stride + i];
+#endif
+}
+
+/* By squares: what lies in a line of the cache is read and written by few turns of the loop. */
+void kern_turn(size_t rows, size_t columns, const float *restrict in, size_t in_stride,
+               float *restrict out, size_t out_stride) {
+    size_t whole_rows = rows - rows % SQUARE, whole_columns = columns - columns % SQUARE;
+    for (size_t i = 0; i < whole_rows; i += SQUARE)
+        for (size_t k = 0; k < whole_columns; k += SQUARE)
+            turn_square(in + k * in_stride + i, in_stride, out + i * out_stride + k, out_stride);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = i < whole_rows ? whole_columns : 0; k < columns; k++)
+            out[i * out_stride + k] = in[k * in_stride + i];
+}
+
 /* By the bits of the exponent: comparing floats would keep the loop from becoming vector code. */
 KERN_CLONES
 bool kern_all_finite(size_t n, const float *x) {
@@ -206,6 +242,13 @@ void kern_max_naive(size_t n, const float *x, float *y) {
     for (size_t i = 0; i < n; i++)
         if (x[i] > y[i])
             y[i] = x[i];
+}
+
+void kern_turn_naive(size_t rows, size_t columns, const float *in, size_t in_stride, float *out,
+                     size_t out_stride) {
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < columns; k++)
+            out[i * out_stride + k] = in[k * in_stride + i];
 }
 
 bool kern_all_finite_naive(size_t n, const float *x) {

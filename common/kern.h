@@ -47,6 +47,12 @@ double kern_norm_naive(size_t n, const float *x, double p);
 void kern_max(size_t n, const float *restrict x, float *restrict y);
 void kern_max_naive(size_t n, const float *x, float *y);
 
+/* Columns become rows: out[i * out_stride + k] = in[k * in_stride + i], i < rows, k < columns. */
+void kern_turn(size_t rows, size_t columns, const float *restrict in, size_t in_stride,
+               float *restrict out, size_t out_stride);
+void kern_turn_naive(size_t rows, size_t columns, const float *in, size_t in_stride, float *out,
+                     size_t out_stride);
+
 /* True if no value is NaN or infinite. */
 bool kern_all_finite(size_t n, const float *x);
 bool kern_all_finite_naive(size_t n, const float *x);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/kern.h"
 #include "common/vec_inner.h"
 
 static rh_status bin_begin(struct vec_reader *r, const struct vec_options *o) {
@@ -64,8 +63,7 @@ static rh_status bin_next(struct vec_reader *r, const char **word) {
 }
 
 static rh_status bin_row(struct vec_reader *r, float *row) {
-    numtype_to_float(NUMTYPE_F32, false, r->dim, r->numbers, row);
-    if (kern_all_finite(r->dim, row))
+    if (numtype_to_float(NUMTYPE_F32, false, r->dim, r->numbers, row))
         return RH_OK;
     uint32_t i = 0;
     while (i + 1 < r->dim && isfinite(row[i]))

@@ -227,6 +227,27 @@ START_TEST(the_largest_and_the_smallest_floats_are_finite) {
 }
 END_TEST
 
+START_TEST(columns_become_rows_as_the_twin_has_them_and_nothing_else_is_touched) {
+    enum { MOST = 21, STRIDE = 25 };
+    static float in[MOST * STRIDE], out[MOST * STRIDE], twin[MOST * STRIDE];
+    struct rng g;
+    rng_init(&g, test_seed("kern_turn"), 0);
+    for (size_t i = 0; i < MOST * STRIDE; i++)
+        in[i] = rng_unit_f32(rng_u32(&g));
+    for (size_t n = 0; n < MOST; n++) {
+        for (size_t columns = 0; columns < MOST; columns++) {
+            memset(out, 0x55, sizeof out);
+            memset(twin, 0x55, sizeof twin);
+            kern_turn(n, columns, in, STRIDE, out, STRIDE - 1);
+            kern_turn_naive(n, columns, in, STRIDE, twin, STRIDE - 1);
+            ck_assert_mem_eq(out, twin, sizeof out);
+        }
+    }
+    kern_turn(MOST, MOST, in, STRIDE, out, STRIDE);
+    ck_assert(out[3 * STRIDE + 20] == in[20 * STRIDE + 3]);
+}
+END_TEST
+
 Suite *kern_suite(void) {
     Suite *s = suite_create("kern");
     TCase *t = tcase_create("kern");
@@ -238,6 +259,7 @@ Suite *kern_suite(void) {
     tcase_add_test(t, norms_by_hand);
     tcase_add_test(t, norms_do_not_overflow_where_the_row_does_not);
     tcase_add_test(t, the_norm_of_nan_is_nan_and_of_infinity_infinity);
+    tcase_add_test(t, columns_become_rows_as_the_twin_has_them_and_nothing_else_is_touched);
     tcase_add_test(t, one_bad_value_anywhere_is_found);
     tcase_add_test(t, the_largest_and_the_smallest_floats_are_finite);
     suite_add_tcase(s, t);

@@ -1,5 +1,6 @@
 /* test_vec_npy.c - .npy as numpy writes it, and its traps. */
 #include <check.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,8 +9,10 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/rng.h"
 #include "common/vecfile.h"
 #include "tests/support/scratch.h"
+#include "tests/support/seed.h"
 #include "tests/unit/suites.h"
 
 static struct vec_reader *r;
@@ -263,6 +266,72 @@ START_TEST(an_array_in_fortran_order_of_many_blocks_is_turned_around) {
 }
 END_TEST
 
+/* An array of this type whose numbers are small integers: number (i, k) is (i * dim + k) % 2000. */
+static void write_fortran(const char *descr, uint64_t n, uint32_t dim, uint64_t nan_at) {
+    char head[128];
+    const size_t width = (size_t)(descr[2] - '0');
+    int len =
+        snprintf(head, sizeof head,
+                 "\x93NUMPY%c%c%c%c{'descr': '%s', 'fortran_order': True, 'shape': (%d, %d)}\n", 1,
+                 0, 0, 0, descr, (int)n, (int)dim);
+    head[8] = (char)(len - 10);
+    char *bytes = malloc((size_t)len + n * dim * width), *p = bytes + len;
+    memcpy(bytes, head, (size_t)len);
+    for (uint64_t at = 0; at < n * dim; at++, p += width) {
+        uint32_t v = (uint32_t)(at % n * dim + at / n) % 2000, half = 0;
+        float single = at == nan_at ? NAN : (float)v;
+        double wide = (double)single;
+        for (uint32_t e = 0; e < 11 && v > 0; e++)
+            if (v >> e == 1)
+                half = (e + 15) << 10 | (v << (10 - e) & 0x3FF);
+        memcpy(p, width == 2 ? (void *)&half : width == 4 ? (void *)&single : (void *)&wide, width);
+        for (size_t b = 0; descr[0] == '>' && b < width / 2; b++) {
+            char kept = p[b];
+            p[b] = p[width - 1 - b];
+            p[width - 1 - b] = kept;
+        }
+    }
+    scratch_file("x.npy", bytes, (size_t)len + n * dim * width);
+    free(bytes);
+}
+
+START_TEST(rows_of_fortran_order_come_in_portions_of_any_size) {
+    enum { ROWS = 5000, DIM_MAX = 150 };
+    static const char *const descrs[] = {"<f4", ">f4", "<f2", ">f2", "<f8", ">f8"};
+    static const uint32_t dims[] = {1, 16, 67, DIM_MAX};
+    static float got[ROWS * DIM_MAX];
+    struct rng g;
+    rng_init(&g, test_seed("fortran"), 0);
+    for (int c = 0; c < 24; c++) {
+        uint32_t dim = dims[c % 4];
+        write_fortran(descrs[c / 4], ROWS, dim, UINT64_MAX);
+        ck_assert_int_eq(vec_open("x.npy", VEC_AUTO, &r), RH_OK);
+        uint64_t n, first = 0;
+        do {
+            uint64_t most = rng_u32(&g) % 3 == 0 ? rng_u32(&g) % 9 + 1 : rng_u32(&g) % 1500 + 1;
+            ck_assert_int_eq(vec_next_rows(r, most, got, &n), RH_OK);
+            ck_assert_uint_eq(n, most < ROWS - first ? most : ROWS - first);
+            for (uint64_t i = 0; i < n * dim; i++)
+                ck_assert_msg(got[i] == (float)((first * dim + i) % 2000), "%s, dim %u, row %d",
+                              descrs[c / 4], dim, (int)(first + i / dim));
+            first += n;
+        } while (n > 0);
+        ck_assert_uint_eq(first, ROWS);
+        vec_close(&r);
+    }
+}
+END_TEST
+
+START_TEST(many_rows_of_fortran_order_are_refused_by_the_place_of_what_is_not_finite) {
+    static float got[3000 * 20];
+    uint64_t n;
+    write_fortran(">f4", 3000, 20, 17 * 3000 + 1234);
+    ck_assert_int_eq(vec_open("x.npy", VEC_AUTO, &r), RH_OK);
+    ck_assert_int_eq(vec_next_rows(r, 3000, got, &n), RH_ECORRUPT);
+    ck_assert_ptr_nonnull(strstr(err_text(), ": number 17 of row 1234 is NaN"));
+}
+END_TEST
+
 START_TEST(a_file_that_shrinks_while_it_is_read_ends_too_early) {
     enum { ROWS = 100000 };
     struct vec_writer *w;
@@ -431,6 +500,8 @@ Suite *vec_npy_suite(void) {
     tcase_add_test(t, a_double_too_large_for_a_float_is_refused_by_place);
     tcase_add_test(t, in_fortran_order_too_what_is_not_finite_is_refused_by_place);
     tcase_add_test(t, an_array_in_fortran_order_of_many_blocks_is_turned_around);
+    tcase_add_test(t, rows_of_fortran_order_come_in_portions_of_any_size);
+    tcase_add_test(t, many_rows_of_fortran_order_are_refused_by_the_place_of_what_is_not_finite);
     tcase_add_test(t, a_file_that_shrinks_while_it_is_read_ends_too_early);
     tcase_add_test(t, files_of_another_kind_are_refused_in_clear_words);
     tcase_add_test(t, a_header_that_is_no_dict_of_the_three_keys_is_refused);
