@@ -253,6 +253,30 @@ START_TEST(a_parameter_is_frozen_and_given_a_rate_as_every_table) {
 }
 END_TEST
 
+START_TEST(rows_of_a_parameter_are_frozen_alone_also_the_last_and_shorter_one) {
+    enum { N = 2500 };
+    static float ones[N], out[N];
+    begin(_i);
+    rh_param *p = param("p", (struct shape){1, {N}});
+    rh_table *t = rh_param_table(p);
+    for (int i = 0; i < N; i++)
+        ones[i] = 1;
+    const uint64_t frozen[] = {0, 2};
+    for (int k = 0; k < 2; k++) {
+        ck_assert_ok(rh_freeze(t, frozen[k], 1, 0));
+        ck_assert_ok(rh_param_write(p, ones));
+        ck_assert_ok(rh_param_push(p, ones));
+        ck_assert_ok(rh_param_pull(p, out));
+        int wrong = 0;
+        for (int i = 0; i < N; i++)
+            wrong += out[i] != ((uint64_t)i / 1024 == frozen[k] ? 1 : 0);
+        ck_assert_int_eq(wrong, 0);
+        ck_assert_ok(rh_unfreeze(t, frozen[k], 1));
+    }
+    end();
+}
+END_TEST
+
 START_TEST(under_bsp_a_push_is_seen_when_its_clock_closes) {
     static float ones[1500], out[1500];
     job_start(&job, _i, SHARDS);
@@ -570,6 +594,7 @@ int main(void) {
     OVER_ALL(adam_on_a_parameter_is_torchs_formula);
     OVER_ALL(what_is_beyond_the_tensor_stays_finite_under_every_optimizer);
     OVER_ALL(a_parameter_is_frozen_and_given_a_rate_as_every_table);
+    OVER_ALL(rows_of_a_parameter_are_frozen_alone_also_the_last_and_shorter_one);
     OVER_ALL(under_bsp_a_push_is_seen_when_its_clock_closes);
     OVER_ALL(fans_are_those_of_the_parameters_own_shape);
     OVER_ALL(another_shape_is_refused_and_both_are_named);
