@@ -201,7 +201,8 @@ def draw_pool(rng, case):
     if not case.bags or rng.random() < 0.5:
         return None
     places = draw_places(rng, case).reshape(-1)
-    return Push(rng.randrange(case.world), places, None, draw_bag(rng, len(places), ("sum", "mean", "max")))
+    bag = draw_bag(rng, len(places), ("sum", "mean", "max"))
+    return Push(rng.randrange(case.world), places, None, bag)
 
 
 def draw_freeze(rng, case, clock):

@@ -1,6 +1,10 @@
 """check.py - runs unittest cases, and ends with the line that tests/integration/run.sh counts by."""
+import os
+import subprocess
 import sys
 import unittest
+
+PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../worker/python")
 
 
 def main(*modules):
@@ -19,3 +23,11 @@ def main(*modules):
 def tally(checks, failures, errors=0):
     percent = 100 * (checks - failures - errors) // checks if checks else 0
     print(f"{percent}%: Checks: {checks}, Failures: {failures}, Errors: {errors}", flush=True)
+
+
+def run_program(program, **environment):
+    """A Python program of its own that has imported rowhouse: what it printed."""
+    done = subprocess.run([sys.executable, "-B", "-c", "import rowhouse\n" + program], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                          env={**os.environ, "PYTHONPATH": PACKAGE, **environment})
+    return done.stdout.strip()

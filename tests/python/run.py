@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""run.py [CLASS.TEST...] - the tests of the Python module: test_layout, test_module and test_surprises."""
+"""run.py [CLASS.TEST...] - the tests of the Python module: every test_*.py here."""
 import os
 import sys
 
@@ -10,7 +10,8 @@ sys.path[:0] = [here, os.path.join(here, "../support"), os.path.join(here, "../.
 import check  # noqa: E402
 import test_layout  # noqa: E402
 import test_module  # noqa: E402
+import test_package  # noqa: E402
 import test_surprises  # noqa: E402
 
 if __name__ == "__main__":
-    check.main(test_layout, test_module, test_surprises)
+    check.main(test_layout, test_module, test_package, test_surprises)

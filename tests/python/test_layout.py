@@ -11,7 +11,8 @@ ENUMS = {
     "rh_status": (errors.Status, "RH_"), "rh_mode": (_lib.Mode, "RH_MODE_"),
     "rh_optimizer_flag": (_lib.OptimizerFlag, "RH_"), "rh_reduce": (_lib.Reduce, "RH_REDUCE_"),
     "rh_nonfinite": (_lib.Nonfinite, "RH_NONFINITE_"), "rh_fan": (_lib.Fan, "RH_"),
-    "rh_bag_mode": (_lib.BagMode, "RH_BAG_"), "rh_nonlinearity": (_lib.Nonlinearity, "RH_"), "rh_format": (_lib.Format, "RH_FORMAT_"),
+    "rh_nonlinearity": (_lib.Nonlinearity, "RH_"),
+    "rh_bag_mode": (_lib.BagMode, "RH_BAG_"), "rh_format": (_lib.Format, "RH_FORMAT_"),
     "rh_source": (_lib.Source, "RH_SOURCE_"),
 }
 STRUCTS = {

@@ -1,4 +1,5 @@
 """test_surprises.py - what people who come from torch stumble over, pinned beside torch itself."""
+import os
 import unittest
 
 import numpy as np
@@ -79,6 +80,17 @@ class Surprises(unittest.TestCase):
         for t in self.tables(optimizer=rowhouse.AdamW(lr=0.1, weight_decay=0.5), init=rowhouse.init.ones()):
             t.push(2, ONES)
             self.assertEqual(t.read(1).tolist(), [1] * DIM)
+
+    def test_a_pretrained_padding_row_keeps_the_files_value(self):
+        values = np.arange(10 * DIM, dtype=np.float32).reshape(10, DIM)
+        path = os.path.join(os.environ.get("TMPDIR", "/tmp"), "pretrained.npy")
+        np.save(path, values)
+        theirs = torch.nn.Embedding.from_pretrained(torch.from_numpy(values), padding_idx=4)
+        self.assertEqual((theirs.weight[4].tolist(), theirs.weight.requires_grad), (values[4].tolist(), False))
+        for t in self.tables(padding_idx=4):
+            self.assertEqual(t.pull(4).tolist(), [0] * DIM)
+            t.load(path)
+            self.assertEqual((t.pull(4).tolist(), t.info().frozen), (values[4].tolist(), 10))
 
     def test_repeats_are_one_step_of_their_sum(self):
         weight = torch.nn.Parameter(torch.zeros(10, DIM))
