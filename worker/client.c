@@ -167,20 +167,39 @@ static void poll_net(rh_client *c, int64_t until_ms) {
     pthread_mutex_lock(&c->lock);
 }
 
+/* The caller's own code runs here: without the lock, which it might never get back. */
+static bool is_interrupted(rh_client *c) {
+    pthread_mutex_unlock(&c->lock);
+    bool yes = c->interrupted(c->interrupted_arg) != 0;
+    pthread_mutex_lock(&c->lock);
+    return yes;
+}
+
+enum { INTERRUPTED_MS = 100 };
+
 bool client_wait(rh_client *c, bool (*over)(const void *arg), const void *arg,
                  int64_t deadline_ms) {
+    bool asks = c->interrupted != NULL && pthread_equal(c->connector, pthread_self());
+    int64_t ask_ms = asks ? client_now(c) + INTERRUPTED_MS : INT64_MAX;
     c->waiters++;
     for (;;) {
         int64_t next = drive(c);
         c->driven_ms = client_now(c);
         if (over(arg) || c->failed != RH_OK || c->driven_ms >= deadline_ms)
             break;
-        if (next > deadline_ms)
-            next = deadline_ms;
+        if (c->driven_ms >= ask_ms) {
+            if (is_interrupted(c))
+                break;
+            ask_ms = c->driven_ms + INTERRUPTED_MS;
+            continue;
+        }
+        int64_t until = deadline_ms < ask_ms ? deadline_ms : ask_ms;
+        if (next > until)
+            next = until;
         if (c->fd < 0) {
             c->time.pause(c->time.arg, next);
         } else if (c->polling) {
-            sleep_on(c, &c->changed, deadline_ms);
+            sleep_on(c, &c->changed, until);
         } else {
             c->polling = true;
             poll_net(c, next);

@@ -58,6 +58,9 @@ struct rh_client {
     enum rh_mode mode;
     bool observer;
     int op_timeout_ms;
+    rh_interrupted *interrupted; /* asked by calls of the thread that connected; or NULL */
+    void *interrupted_arg;
+    pthread_t connector;
     uint64_t job;
     uint32_t part_bytes; /* rows in one frame, at most WIRE_ROWS_MAX */
     struct client_time time;

@@ -126,6 +126,9 @@ rh_status connect_over(const rh_config *cfg, struct net *net, const struct roste
     c->world = cfg->world;
     c->mode = cfg->mode == RH_MODE_DEFAULT ? RH_MODE_ASYNC : cfg->mode;
     c->op_timeout_ms = cfg->op_timeout_ms;
+    c->interrupted = cfg->interrupted;
+    c->interrupted_arg = cfg->interrupted_arg;
+    c->connector = pthread_self();
     const char *job = *cfg->job == '\0' ? roster->job : cfg->job;
     c->job = hash64(job, strlen(job));
     c->part_bytes = net->ops == &net_local ? LOCAL_PART_BYTES : WIRE_ROWS_MAX;

@@ -115,6 +115,9 @@ typedef enum rh_mode {
     RH_MODE_BSP = 3
 } rh_mode;
 
+/* 1 ends the wait, as if its deadline had passed just now. Must not call the library. */
+typedef int rh_interrupted(void *arg);
+
 /* After each field: where rh_config_init takes it from, else its default. */
 typedef struct rh_config {
     uint32_t size;          /* set by rh_config_init */
@@ -135,6 +138,11 @@ typedef struct rh_config {
 
     /* The job's name or token: servers of another job refuse us. RH_JOB, else "". */
     const char *job;
+
+    /* Called ten times a second by a call that waits, but only in the thread that called rh_connect:
+     * for languages whose signal handlers run between their own instructions. NULL */
+    rh_interrupted *interrupted;
+    void *interrupted_arg;
 } rh_config;
 
 /* Fills *cfg from the environment and the defaults. Edit it afterwards. Never fails: what cannot be

@@ -9,7 +9,7 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any, Type, TypeVar
 
-from . import errors
+from . import errors, signals
 
 ABI = "0.1"  # the major and minor version of the header that this file follows
 
@@ -88,7 +88,8 @@ class Config(C.Structure):
     _fields_ = [("size", C.c_uint32), ("rank", C.c_uint32), ("world", C.c_uint32),
                 ("mode", C.c_int), ("staleness", C.c_uint32), ("op_timeout_ms", C.c_int),
                 ("connect_timeout_ms", C.c_int), ("local_shards", C.c_uint32),
-                ("observer", C.c_int), ("servers", C.c_char_p), ("job", C.c_char_p)]
+                ("observer", C.c_int), ("servers", C.c_char_p), ("job", C.c_char_p),
+                ("interrupted", C.c_void_p), ("interrupted_arg", C.c_void_p)]
 
 
 class Optimizer(C.Structure):
@@ -255,8 +256,11 @@ def check_size(struct: Any, name: str) -> None:
 
 
 def call(function: Any, *arguments: Any) -> None:
-    """Calls a function that returns a status; raises the exception for it."""
+    """Calls a function that returns a status; raises the exception for it, or what the handler of a
+    signal has raised meanwhile."""
     status = function(*arguments)
+    if signals.caught:
+        signals.raise_caught()
     if status != 0:
         raise errors.of(status, lib.rh_errmsg().decode(errors="replace"))
 

@@ -5,7 +5,7 @@ import ctypes as C
 import weakref
 from typing import Any, Optional, Sequence, Union
 
-from . import _lib
+from . import _lib, signals
 from ._lib import Mode, Nonfinite, Reduce, call, choose, lib
 from .errors import InvalidError
 from .init import Initializer
@@ -55,10 +55,24 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
     if connect_timeout is not None:
         cfg.connect_timeout_ms = _ms(connect_timeout, "connect_timeout")
     cfg.observer = bool(observer)
+    hook = signals.hook()
+    cfg.interrupted = C.cast(hook, C.c_void_p) if hook is not None else None
     handle = C.c_void_p()
-    call(lib.rh_connect, C.byref(cfg), C.byref(handle))
+    try:
+        call(lib.rh_connect, C.byref(cfg), C.byref(handle))
+    except BaseException:
+        lib.rh_close(handle)  # Ctrl-C just as it succeeded; else it is NULL
+        raise
     assert handle.value is not None
-    return Client(handle.value)
+    return Client(handle.value, "bsp" if cfg.mode == Mode.BSP else "async",
+                  cfg.servers.startswith(b"local:"), hook)
+
+
+def _close(handle: int, hook: Any) -> None:
+    """hook: what the library may call until it is closed, held until then."""
+    lib.rh_close(handle)
+    if signals.caught:
+        signals.raise_caught()
 
 
 class Client:
@@ -67,9 +81,11 @@ class Client:
     close, by the end of a with block, when nobody holds it or a table of it any more, and when
     Python ends."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, mode: str, is_local: bool, hook: Any) -> None:
         self._pointer = handle
-        self._close = weakref.finalize(self, lib.rh_close, handle)
+        self._close = weakref.finalize(self, _close, handle, hook)
+        self.mode = mode  # "async" or "bsp"
+        self.is_local = is_local  # its shards are private, inside this process
         self.rank: int = lib.rh_rank(handle)
         self.world: int = lib.rh_world(handle)
         self.shards: int = lib.rh_shards(handle)
