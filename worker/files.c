@@ -83,22 +83,28 @@ static rh_status pass(struct vecload *l, rh_status (*with)(void *t, const struct
     return s;
 }
 
-static rh_status open_load(rh_table *t, const char *path, const rh_load_options *o,
-                           struct vecload **out) {
+/* The file, and its vocabulary or NULL. */
+static rh_status open_files(const char *path, const rh_load_options *o, struct vec_reader **r,
+                            struct vocab_file **v) {
     const struct vec_options options = {
         .format = (enum vec_format)o->format, .tensor = o->tensor, .dim = 0};
+    *v = NULL;
+    rh_status s = vec_open_with(path, &options, r);
+    if (s != RH_OK || o->vocab == NULL)
+        return s;
+    s = vocab_file_open(o->vocab, v);
+    if (s != RH_OK)
+        vec_close(r);
+    return s;
+}
+
+static rh_status open_load(rh_table *t, const char *path, const rh_load_options *o,
+                           struct vecload **out) {
     const struct vecload_table table = {t->name, t->spec.rows, t->spec.dim};
     struct vec_reader *r;
-    struct vocab_file *v = NULL;
-    rh_status s = vec_open_with(path, &options, &r);
-    if (s != RH_OK)
-        return s;
-    if (o->vocab != NULL)
-        s = vocab_file_open(o->vocab, &v);
-    if (s == RH_OK)
-        return vecload_new(&table, r, v, out);
-    vec_close(&r);
-    return s;
+    struct vocab_file *v;
+    rh_status s = open_files(path, o, &r, &v);
+    return s == RH_OK ? vecload_new(&table, r, v, out) : s;
 }
 
 /* This client reads the file twice: before the first row leaves, all of it has been checked. */
@@ -155,6 +161,33 @@ rh_status rh_load(rh_table *t, const char *path, const rh_load_options *options,
     if (s == RH_OK && report != NULL)
         tell(&got, report);
     return s;
+}
+
+rh_status rh_file_about(const char *path, const rh_load_options *options, rh_file_info *out) {
+    rh_load_options o;
+    struct vec_reader *r;
+    struct vocab_file *v;
+    rh_status s =
+        take_options("rh_load_options", &o, sizeof o, options, offsetof(rh_load_options, vocab));
+    if (s == RH_OK && o.source != RH_SOURCE_AUTO && o.source != RH_SOURCE_CLIENT)
+        s = err_set(RH_EINVAL, "a file of the servers cannot be seen from here: say the table's size");
+    if (s == RH_OK)
+        s = open_files(path, &o, &r, &v);
+    if (s != RH_OK)
+        return err_in(s, "rh_file_about");
+    rh_file_info got = {
+        .rows = vec_rows(r), .embedding_dim = vec_dim(r), .format = (rh_format)vec_format_of(r)};
+    snprintf(got.about, sizeof got.about, "%s", vec_about(r));
+    if (v != NULL) {
+        got.rows = 0;
+        for (uint32_t i = 0; i < vocab_file_count(v); i++)
+            if (vocab_file_id(v, i) >= got.rows)
+                got.rows = vocab_file_id(v, i) + 1;
+    }
+    vec_close(&r);
+    vocab_file_close(&v);
+    *out = got;
+    return RH_OK;
 }
 
 /* ---- exporting ---- */

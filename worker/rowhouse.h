@@ -612,6 +612,18 @@ typedef struct rh_load_report {
 RH_CHECKED rh_status rh_load(rh_table *t, const char *path, const rh_load_options *o,
                              rh_load_report *report);
 
+typedef struct rh_file_info {
+    uint64_t rows;          /* of the table that has room for it: the file's, or with a vocabulary one
+                               more than the largest row it names */
+    uint32_t embedding_dim; /* numbers in a row */
+    rh_format format;       /* what the file is */
+    char about[256];        /* as rh_load_report has it */
+} rh_file_info;
+
+/* How large a table a file wants, by its header, or, where it has none, by its lines; before there is
+ * a client or a table. This process reads it: source SHARD is RH_EINVAL. Else as rh_load. */
+RH_CHECKED rh_status rh_file_about(const char *path, const rh_load_options *o, rh_file_info *out);
+
 /* Zeros after size are the defaults. */
 typedef struct rh_export_options {
     uint32_t size;       /* sizeof the struct */

@@ -1,4 +1,15 @@
 #!/usr/bin/python3
+"""run.py [CLASS.TEST...] - the tests of the Python module: every test_*.py here."""
+import os
+import sys
+
+sys.dont_write_bytecode = True
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [here, os.path.join(here, "../support"), os.path.join(here, "../../worker/python")]
+
+import check  # noqa: E402
+import test_layout  # noqa: E402
+import test_module  # noqa: E402
 import test_package  # noqa: E402
 import test_signals  # noqa: E402
 import test_surprises  # noqa: E402

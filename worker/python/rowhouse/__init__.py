@@ -18,17 +18,20 @@ The library is found by RH_LIBRARY, then in the build tree that this package lie
 system looks. Needs numpy."""
 from . import init
 from ._lib import lib as _library
+from .batch import Batch
 from .client import Client, connect
 from .errors import (CorruptError, Error, FailedIOError, FencedError, InvalidError, LimitError,
                      MismatchError, NoMemoryError, NotFoundError, ProtocolError, RangeError,
                      RollbackError, Status, TimedOutError, UnreachableError, VersionError)
+from .files import FileInfo, LoadReport
+from .files import about as file_about
 from .optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, RowWiseAdagrad, SparseAdam
-from .table import LoadReport, Table, TableInfo
+from .table import Table, TableInfo
 
 __version__: str = _library.rh_version().decode()
 
 __all__ = [
-    "connect", "Client", "Table", "TableInfo", "LoadReport", "init",
+    "connect", "Client", "Batch", "Table", "TableInfo", "LoadReport", "FileInfo", "file_about", "init",
     "Optimizer", "SGD", "Adagrad", "RowWiseAdagrad", "SparseAdam", "Adam", "AdamW", "RMSprop",
     "Error", "Status", "InvalidError", "RangeError", "MismatchError", "NotFoundError",
     "TimedOutError", "UnreachableError", "FencedError", "RollbackError", "ProtocolError",

@@ -128,6 +128,11 @@ class LoadReport(C.Structure):
                 ("first_duplicated", C.c_char * 128)]
 
 
+class FileInfo(C.Structure):
+    _fields_ = [("rows", C.c_uint64), ("embedding_dim", C.c_uint32), ("format", C.c_int),
+                ("about", C.c_char * 256)]
+
+
 class ExportOptions(C.Structure):
     _fields_ = [("size", C.c_uint32), ("format", C.c_int), ("n", C.c_uint64), ("ids", C.c_void_p),
                 ("words", C.POINTER(C.c_char_p)), ("vocab", C.c_char_p), ("tensor", C.c_char_p)]
@@ -185,6 +190,11 @@ FUNCTIONS = {
     "rh_write": _rows,
     "rh_read": _rows,
     "rh_copy": (C.c_int, _ptr, _ptr, _ptr, _ptr, C.c_size_t),
+    "rh_batch_new": (C.c_int, _ptr, _out),
+    "rh_batch_pull": (C.c_int, _ptr, *_rows[1:]),
+    "rh_batch_push": (C.c_int, _ptr, *_rows[1:]),
+    "rh_batch_run": (C.c_int, _ptr),
+    "rh_batch_free": (None, _out),
     "rh_tick": (C.c_int, _ptr),
     "rh_clock": (_u64, _ptr),
     "rh_barrier": (C.c_int, _ptr, C.c_int),
@@ -198,6 +208,7 @@ FUNCTIONS = {
     "rh_set_lr": (C.c_int, _ptr, _f64),
     "rh_table_info": (C.c_int, _ptr, C.POINTER(TableInfo)),
     "rh_load": (C.c_int, _ptr, _str, C.POINTER(LoadOptions), C.POINTER(LoadReport)),
+    "rh_file_about": (C.c_int, _str, C.POINTER(LoadOptions), C.POINTER(FileInfo)),
     "rh_export": (C.c_int, _ptr, _str, C.POINTER(ExportOptions)),
     "rh_bags_init": (None, C.POINTER(Bags), _ptr, C.c_size_t, _ptr, C.c_size_t),
     "rh_pull_bags": (C.c_int, _ptr, C.POINTER(Bags), _ptr, _ptr),

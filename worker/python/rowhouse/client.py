@@ -7,6 +7,7 @@ from typing import Any, Optional, Sequence, Union
 
 from . import _lib, signals
 from ._lib import Mode, Nonfinite, Reduce, call, choose, lib
+from .batch import Batch
 from .errors import InvalidError
 from .init import Initializer
 from .optim import Optimizer
@@ -166,7 +167,9 @@ class Client:
         handle = C.c_void_p()
         call(lib.rh_table_open, self._handle, name.encode(), C.byref(spec), C.byref(handle))
         assert handle.value is not None
-        return Table(self, handle.value, name)
+        table = Table(self, handle.value, name)
+        table.lr = spec.optimizer.lr
+        return table
 
     def find(self, name: str) -> Table:
         """Opens a table that exists already, with the spec it has. LookupError if there is none."""
@@ -174,6 +177,10 @@ class Client:
         call(lib.rh_table_find, self._handle, name.encode(), C.byref(handle))
         assert handle.value is not None
         return Table(self, handle.value, name)
+
+    def batch(self) -> Batch:
+        """For several tables in one round trip."""
+        return Batch(self)
 
     # ---- clocks ----
 

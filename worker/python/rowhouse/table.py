@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import ctypes as C
 import logging
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
@@ -14,6 +13,7 @@ from . import _lib, arrays
 from ._lib import Format, call, lib
 from .bags import Bags
 from .errors import InvalidError, NotFoundError, RangeError
+from .files import LoadReport, load_options, path_of, text_of
 
 if TYPE_CHECKING:
     from .client import Client
@@ -38,36 +38,13 @@ class TableInfo:
     memory_bytes: int  # of touched rows and their optimizer state
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What table.load did. The firsts are the first few, "the, of, and, ...": words, or rows in
-    figures where there are none."""
-
-    matched: int  # rows written
-    missed: int  # rows of the table (with a vocabulary: its words) that the file has no line for
-    duplicated: int  # with a vocabulary: rows whose word had come before; the first counts
-    unused: int  # with a vocabulary: rows whose word it does not have
-    format: str  # what the file was: "npy", "w2v", ...
-    about: str  # in words: "x.txt: GloVe text, 400000 x 300, no header"
-    first_matched: str
-    first_missed: str
-    first_duplicated: str
-
-
-def _path(path: Optional[Any]) -> Optional[bytes]:
-    return None if path is None else os.fsencode(path)
-
-
-def _text(value: Optional[str]) -> Optional[bytes]:
-    return None if value is None else value.encode()
-
-
 class Table:
     """Made by client.table and client.find. May be used by many threads at once."""
 
     def __init__(self, client: Client, handle: int, name: str) -> None:
         self._client, self.name = client, name
         self._pointer: Optional[int] = handle
+        self.lr: Optional[float] = None  # that client.table was given, or the default
         self.num_embeddings: int = lib.rh_table_num_embeddings(handle)
         self.embedding_dim: int = lib.rh_table_embedding_dim(handle)
 
@@ -278,13 +255,9 @@ class Table:
 
         The file is checked whole first: a bad one changes nothing. LookupError: no such file;
         CorruptError: damaged, with the line or byte; MismatchError: of another dim, or too long."""
-        options, report = _lib.new(_lib.LoadOptions), _lib.new(_lib.LoadReport)
-        options.size = C.sizeof(options)
-        options.format = _lib.choose(Format, "auto" if format is None else format, "format")
-        options.vocab, options.tensor = _path(vocab), _text(tensor)
-        options.source = _lib.choose(_lib.Source, "auto" if source is None else source, "source")
+        options, report = load_options(format, vocab, tensor, source), _lib.new(_lib.LoadReport)
         options.freeze = bool(freeze)
-        call(lib.rh_load, self._handle, _path(path), C.byref(options), C.byref(report))
+        call(lib.rh_load, self._handle, path_of(path), C.byref(options), C.byref(report))
         if freeze:
             log.info("table %s is frozen: load(..., freeze=False) leaves it trainable", self.name)
         values = {name: getattr(report, name) for name in LoadReport.__annotations__}
@@ -304,7 +277,7 @@ class Table:
         options = _lib.new(_lib.ExportOptions)
         options.size = C.sizeof(options)
         options.format = _lib.choose(Format, "auto" if format is None else format, "format")
-        options.vocab, options.tensor = _path(vocab), _text(tensor)
+        options.vocab, options.tensor = path_of(vocab), text_of(tensor)
         rows = self.num_embeddings
         if ids is not None:
             chosen = arrays.ids_of(ids, "export").reshape(-1)
@@ -315,4 +288,4 @@ class Table:
                 raise InvalidError(f"export: {len(words)} words for {rows} rows")
             options.n = rows
             options.words = (C.c_char_p * rows)(*(word.encode() for word in words))
-        call(lib.rh_export, self._handle, _path(path), C.byref(options))
+        call(lib.rh_export, self._handle, path_of(path), C.byref(options))

@@ -1,0 +1,67 @@
+"""steps.py - the end of a training step: everything that learns pushes once, and the clocks end."""
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import Any, Iterable, List
+
+from ..client import Client
+
+_numbers = itertools.count()
+_live: "weakref.WeakSet[Learner]" = weakref.WeakSet()
+
+
+class Learner:
+    """What gathers gradients between two steps."""
+
+    def __init__(self, client: Client, lr: float) -> None:
+        self.client, self.lr = client, lr
+        self.number = next(_numbers)
+
+    def push(self, batch: Any) -> bool:
+        """Puts what was gathered into the batch and forgets it; False if there was nothing."""
+        raise NotImplementedError
+
+    def set_lr(self, lr: float) -> None:
+        """Of the pushes that follow."""
+        raise NotImplementedError
+
+    def use_lr(self, lr: float) -> None:
+        if lr != self.lr:
+            self.set_lr(lr)
+            self.lr = lr
+
+    def zero_grad(self) -> None:
+        raise NotImplementedError
+
+    def ticked(self) -> None:
+        """The clock has ended."""
+
+
+def enroll(learner: Learner) -> None:
+    _live.add(learner)
+
+
+def end(learners: Iterable[Learner]) -> None:
+    """One push of each, those of a client in one round trip; then its clock ends."""
+    every: List[Learner] = sorted(learners, key=lambda learner: learner.number)
+    batches = {learner.client: learner.client.batch() for learner in every}
+    pushing = [learner.client for learner in every if learner.push(batches[learner.client])]
+    for client, batch in batches.items():
+        if client in pushing:
+            batch.run()
+        client.tick()
+    for learner in every:
+        learner.ticked()
+
+
+def step() -> None:
+    """Ends the training step of this process: pushes what every live module has gathered since the
+    last one, once per table and in one round trip, and ends the clock of every client that has such
+    a module.
+
+    The gradients are gone afterwards, also where it raises: zero_grad is not needed, but it drops
+    those of a step that shall not count. A table without gradients makes no step. ValueError:
+    a gradient has NaN or infinity (unless the table skips them); then nothing was changed by any.
+    TimeoutError: pushes are still owed, and applied once."""
+    end([learner for learner in _live if not learner.client.closed])
