@@ -61,6 +61,19 @@ const uint8_t *rd_bytes(struct rd *r, size_t n);
 /* What buf_put_str wrote, 0-terminated; "" (and bad) if it holds a 0 or needs more than cap. */
 void rd_str(struct rd *r, char *out, size_t cap);
 
+/* Bad unless it holds: what a format says that a field must be. */
+static inline void rd_must(struct rd *r, bool holds) {
+    if (!holds)
+        r->bad = true;
+}
+
+/* A u32 that is 0 or 1. */
+static inline uint32_t rd_yesno(struct rd *r) {
+    uint32_t v = rd_u32(r);
+    rd_must(r, v <= 1);
+    return v;
+}
+
 size_t rd_left(const struct rd *r); /* bytes; 0 once bad */
 bool rd_done(const struct rd *r);   /* nothing was bad and nothing is left */
 
