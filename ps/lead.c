@@ -116,11 +116,14 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
 
 /* ---- tables ---- */
 
-/* The newest: an older one of the name is about to be dropped. NULL if that one is, too. */
-static struct table *find_by_name(const struct shard *s, const char *name) {
-    for (uint32_t i = s->n_tables; i-- > 0;)
-        if (s->tables[i] != NULL && strcmp(s->tables[i]->name, name) == 0)
-            return resets_will_drop(s, i + 1) ? NULL : s->tables[i];
+/* The table of this name as a worker sees it: the oldest whose end it has not ordered itself. Others may
+ * run ahead of it under bsp: what they drop and open anew in this clock or a later one is not yet so
+ * for this worker, or it would depend on who comes first. Observers: any rank that is none. */
+static struct table *find_by_name(const struct shard *s, const char *name, uint32_t rank) {
+    for (uint32_t i = 0; i < s->n_tables; i++)
+        if (s->tables[i] != NULL && strcmp(s->tables[i]->name, name) == 0 &&
+            !resets_will_drop(s, i + 1, rank))
+            return s->tables[i];
     return NULL;
 }
 
@@ -163,30 +166,31 @@ static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t 
     return RH_OK;
 }
 
-/* The table that stands under the lead's number, or NULL. An older table of the same name is one
- * whose DROP has not come here yet: the lead would not have given its name away otherwise. */
+/* The table that stands under the lead's number, or NULL. Numbers of a name rise: one below that of a
+ * table of the name which is here cannot be new. */
 static rh_status find_by_number(const struct shard *s, const struct msg_open *m,
                                 struct table **out) {
     if (shard_dropped(s, m->table) != NULL)
         return shard_no_table(s, "OPEN", m->table);
-    const struct table *newest = find_by_name(s, m->name);
     *out = shard_table(s, m->table);
     if (*out != NULL && strcmp((*out)->name, m->name) != 0)
         return err_set(RH_EPROTO, "table number %u is \"%s\" here, not \"%s\"", m->table,
                        (*out)->name, m->name);
-    if (*out == NULL && newest != NULL && newest->number > m->table)
-        return err_set(RH_EPROTO, "table \"%s\" is number %u here, not %u", m->name, newest->number,
-                       m->table);
+    for (uint32_t i = m->table; *out == NULL && i < s->n_tables; i++)
+        if (s->tables[i] != NULL && strcmp(s->tables[i]->name, m->name) == 0)
+            return err_set(RH_EPROTO, "table \"%s\" is number %u here, not %u", m->name, i + 1,
+                           m->table);
     return RH_OK;
 }
 
-rh_status lead_open(struct shard *s, const struct msg_open *m, bool make, struct table **out) {
+rh_status lead_open(struct shard *s, const struct msg_open *m, uint32_t rank, bool make,
+                    struct table **out) {
     if (m->table == 0 && s->cfg.shard != 0)
         return err_set(RH_EPROTO, "only the lead, shard 0, gives numbers to tables");
     struct table *t = NULL;
     rh_status st = RH_OK;
     if (m->table == 0)
-        t = find_by_name(s, m->name);
+        t = find_by_name(s, m->name, rank);
     else
         st = find_by_number(s, m, &t);
     if (st == RH_OK && t == NULL && (m->find || !make))

@@ -206,7 +206,7 @@ void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame
     if (st == RH_OK && !m.find)
         st = err_set(RH_EINVAL, "an observer may look at tables, not make them");
     if (st == RH_OK)
-        st = lead_open(s, &m, false, &t);
+        st = lead_open(s, &m, h->worker, false, &t);
     if (st == RH_OK)
         say_opened(s, peer, h, t, 0);
     else
@@ -239,7 +239,7 @@ static void answer_op(struct shard *s, struct session *w, const struct head *h, 
     if (st == RH_OK && h->kind == WIRE_OPEN) {
         st = read_open(h, f, &m);
         if (st == RH_OK)
-            st = lead_open(s, &m, !again, &t);
+            st = lead_open(s, &m, h->worker, !again, &t);
     }
     if (st != RH_OK)
         shard_refuse(s, w->peer, h, st);

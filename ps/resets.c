@@ -122,13 +122,11 @@ static uint32_t table_of(const struct waiting *op) {
     return rd_u32(&r);
 }
 
-bool resets_will_drop(const struct shard *s, uint32_t table) {
-    for (uint32_t i = 0; i < s->n_sessions; i++) {
-        const struct session *w = s->sessions[i];
-        for (const struct waiting *op = w == NULL ? NULL : w->held.first; op != NULL; op = op->next)
-            if (op->head.kind == WIRE_DROP && table_of(op) == table)
-                return true;
-    }
+bool resets_will_drop(const struct shard *s, uint32_t table, uint32_t rank) {
+    const struct session *w = shard_session(s, rank);
+    for (const struct waiting *op = w == NULL ? NULL : w->held.first; op != NULL; op = op->next)
+        if (op->head.kind == WIRE_DROP && table_of(op) == table)
+            return true;
     return false;
 }
 

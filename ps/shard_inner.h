@@ -123,9 +123,9 @@ uint32_t bsp_laggard(const struct shard *s, uint64_t clock);
  */
 rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
                      const struct msg_hello *m, struct session **out) MUST_CHECK;
-/* The table that an OPEN means, made if need be and allowed. *out is checked against the spec that was
- * asked for. */
-rh_status lead_open(struct shard *s, const struct msg_open *m, bool make,
+/* The table that an OPEN of this worker means, made if need be and allowed. *out is checked against
+ * the spec that was asked for. */
+rh_status lead_open(struct shard *s, const struct msg_open *m, uint32_t rank, bool make,
                     struct table **out) MUST_CHECK;
 void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index);
 /* Lets go whoever waits at a barrier that everyone has reached. */
@@ -139,8 +139,9 @@ rh_status resets_reset(struct shard *s, const struct head *h, const struct frame
                        bool apply) MUST_CHECK;
 rh_status resets_drop(struct shard *s, const struct head *h, const struct frame *f,
                       bool apply) MUST_CHECK;
-/* True if a DROP of this table is held until its clock closes: its name is free already. */
-bool resets_will_drop(const struct shard *s, uint32_t table);
+/* True if a DROP of this table by this worker is held until its clock closes: for the worker, its
+ * name is free already. */
+bool resets_will_drop(const struct shard *s, uint32_t table, uint32_t rank);
 /* True if a held op that is all about one table is about one that was dropped meanwhile. */
 bool resets_is_void(const struct shard *s, const struct waiting *op);
 /* Rows of a table that held pushes and writes name. */

@@ -346,7 +346,8 @@ RH_API rh_init rh_kaiming_normal(const rh_table_spec *spec, double a, rh_fan fan
  *
  * RH_EMISMATCH: it exists with another spec, and the text names the field. A different lr is no
  * mismatch: the lr travels with the pushes. The table lives as long as its client; opening it twice
- * gives the same one, unless it was dropped between.
+ * gives the same one, unless it was dropped between. Under bsp the call waits until every earlier
+ * clock is closed, as rh_pull does.
  */
 RH_CHECKED rh_status rh_table_open(rh_client *c, const char *name, const rh_table_spec *spec,
                                    rh_table **out);
@@ -381,8 +382,9 @@ RH_CHECKED rh_status rh_table_reset(rh_table *t);
 RH_CHECKED rh_status rh_table_init(rh_table *t, rh_init init, uint64_t seed, int force);
 
 /*
- * Removes the table, with its memory, from every shard. Its name is free at once. *t is NULL then; so
- * it is after RH_ENOTFOUND: another worker was first. Another handle's next call is RH_ENOTFOUND and
+ * Removes the table, with its memory, from every shard. Its name is free at once (under bsp for
+ * this worker; for the others when the clock closes). *t is NULL then; so it is after RH_ENOTFOUND:
+ * another worker was first. Another handle's next call is RH_ENOTFOUND and
  * says which worker has dropped it, but rh_tick goes on. Under bsp the pushes and writes of the clock
  * to it are lost, whoever made them, and until the clock closes it can still be pulled from.
  */
@@ -613,7 +615,7 @@ RH_CHECKED rh_status rh_load(rh_table *t, const char *path, const rh_load_option
                              rh_load_report *report);
 
 typedef struct rh_file_info {
-    uint64_t rows;          /* of the table that has room for it: the file's, or with a vocabulary one
+    uint64_t rows; /* of the table that has room for it: the file's, or with a vocabulary one
                                more than the largest row it names */
     uint32_t embedding_dim; /* numbers in a row */
     rh_format format;       /* what the file is */

@@ -102,12 +102,39 @@ static rh_status ask_open(rh_client *c, const char *what, uint32_t first, uint32
     return op_run(op);
 }
 
+static bool take_nothing(rh_op *op, const struct op_request *q, const struct head *h,
+                         struct rd *body) {
+    (void)op, (void)q, (void)body;
+    return h->sections == 0;
+}
+
+/* Until every earlier clock is closed: which table a name is does not depend on who comes first. */
+static rh_status await_clocks(rh_client *c, const char *what) {
+    rh_op *op;
+    rh_status s = op_new(c, what, &op);
+    if (s != RH_OK)
+        return s;
+    op->take = take_nothing;
+    struct buf none;
+    buf_init(&none, 0);
+    s = op_ask(op, 0, WIRE_PULL, &none, 0);
+    if (s != RH_OK) {
+        op_free(op);
+        return s;
+    }
+    return op_run(op);
+}
+
 /* The lead first, which gives the number; then the others, with the number and the lead's spec. An
  * observer makes nothing: it knows a table by the lead's word. */
 static rh_status open_everywhere(rh_client *c, const char *what, struct msg_open *m,
                                  struct opened *o) {
     *o = (struct opened){0};
-    rh_status s = ask_open(c, what, 0, 1, m, o);
+    rh_status s = RH_OK;
+    if (c->mode == RH_MODE_BSP && !c->observer && rh_clock(c) > 0)
+        s = await_clocks(c, what);
+    if (s == RH_OK)
+        s = ask_open(c, what, 0, 1, m, o);
     if (s != RH_OK || c->shards == 1 || c->observer)
         return s;
     m->table = o->lead.table;

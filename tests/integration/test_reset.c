@@ -413,6 +413,20 @@ static void run_all(void (*work)(struct worker *)) {
         ck_assert_int_eq(pthread_join(w[i].thread, NULL), 0);
 }
 
+/* Between lead and other shards it may have gone again. */
+static rh_table *open_against_drops(rh_client *c) {
+    rh_table_spec spec;
+    rh_table_spec_init(&spec, ROWS, DIM);
+    spec.optimizer = rh_sparse_adam(0.01);
+    spec.seed = 5;
+    rh_table *t = NULL;
+    rh_status s;
+    while ((s = rh_table_open(c, "t", &spec, &t)) == RH_ENOTFOUND)
+        ;
+    ck_assert_msg(s == RH_OK, "%s", rh_errmsg());
+    return t;
+}
+
 /* Rank 0 drops the table under the others' hands, again and again. */
 static void push_to_what_another_drops(struct worker *w) {
     enum { ROUNDS = 60 };
@@ -420,8 +434,7 @@ static void push_to_what_another_drops(struct worker *w) {
     static _Thread_local float grads[N * DIM];
     struct rng g;
     rng_init(&g, 9, w->rank);
-    rh_table *t;
-    open_table(w->c, "t", &t);
+    rh_table *t = open_against_drops(w->c);
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < N; i++)
             ids[i] = rng_below(&g, ROWS);
@@ -434,15 +447,8 @@ static void push_to_what_another_drops(struct worker *w) {
         rh_status waited = rh_wait(&op, -1);
         s = s == RH_OK ? waited : s;
         ck_assert_msg(s == RH_OK || s == RH_ENOTFOUND, "%s", rh_errmsg());
-        /* Between lead and other shards it may have gone again. */
-        while (t == NULL || s == RH_ENOTFOUND) {
-            rh_table_spec spec;
-            rh_table_spec_init(&spec, ROWS, DIM);
-            spec.optimizer = rh_sparse_adam(0.01);
-            spec.seed = 5;
-            s = rh_table_open(w->c, "t", &spec, &t);
-            ck_assert_msg(s == RH_OK || s == RH_ENOTFOUND, "%s", rh_errmsg());
-        }
+        if (t == NULL || s == RH_ENOTFOUND)
+            t = open_against_drops(w->c);
         ck_assert_ok(rh_tick(w->c));
     }
 }

@@ -457,6 +457,31 @@ START_TEST(a_dropped_name_is_free_and_its_number_is_not) {
 }
 END_TEST
 
+START_TEST(a_worker_that_runs_ahead_and_drops_takes_no_name_from_those_behind) {
+    join(BSP);
+    struct spec s = tens();
+    ck_assert_int_eq(tick(&b, 0, 0, 0), WIRE_ACK); /* b is in clock 1, a still in 0 */
+    ck_assert_int_eq(drop(&b, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
+    struct rd r;
+    struct frame *f;
+    ck_assert_int_eq(ask(1 + 2, &r, &f), RH_ENOTFOUND); /* no second table was made for a */
+    frame_unref(f);
+    ck_assert_int_eq(push(&a, 1, 5, 1, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_open(&b, "t", &s), WIRE_OPENED);
+    ck_assert_int_eq(push(&b, 2, 5, 1, 1), WIRE_ACK);
+    ck_assert_int_eq(tick(&b, 2, 1, 1), WIRE_ACK);
+    ck_assert_int_eq(tick(&a, 1, 1, 1), WIRE_ACK);
+    ck_assert_uint_eq(facts(1).steps, 1); /* of clock 0: one table of the name is no other */
+    ck_assert_int_eq(tick(&a, 0, 0, 0), WIRE_ACK);
+    ck_assert_uint_eq(facts(2).steps, 1);
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
+    ck_assert(pull(&a, 2, 5) == 9.0f);
+    ck_assert_int_eq(push(&a, 1, 5, 1, 1), WIRE_REFUSE);
+    ck_assert_said("dropped by worker 1");
+}
+END_TEST
+
 START_TEST(a_repeated_drop_is_acked_and_drops_nothing_else) {
     join(ASYNC);
     struct spec s = tens();
@@ -666,6 +691,7 @@ Suite *reset_suite(void) {
     tcase_add_test(tc, whoever_names_a_dropped_table_is_told_who_dropped_it_and_goes_on);
     tcase_add_test(tc, the_refusal_is_enotfound_which_ends_no_session);
     tcase_add_test(tc, a_dropped_name_is_free_and_its_number_is_not);
+    tcase_add_test(tc, a_worker_that_runs_ahead_and_drops_takes_no_name_from_those_behind);
     tcase_add_test(tc, a_repeated_drop_is_acked_and_drops_nothing_else);
     tcase_add_test(tc, a_repeated_open_of_a_table_that_was_dropped_makes_nothing);
     tcase_add_test(tc, an_open_may_come_before_the_drop_that_made_its_name_free);
