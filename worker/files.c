@@ -70,15 +70,26 @@ static rh_status only_look(void *t, const struct vecload_slice *k) {
     return RH_OK;
 }
 
+/* number: 0, 1, of two passes that take as long as one another, nearly. */
+static void tell_progress(const struct vecload *l, const rh_load_options *o, unsigned number) {
+    uint64_t done, total;
+    if (o->progress == NULL)
+        return;
+    vecload_progress(l, &done, &total);
+    o->progress(o->progress_arg, number * total + done, 2 * total);
+}
+
 /* Reads the file through. */
 static rh_status pass(struct vecload *l, rh_status (*with)(void *t, const struct vecload_slice *k),
-                      rh_table *t) {
+                      rh_table *t, const rh_load_options *o, unsigned number) {
     struct vecload_slice k = {.end = false};
     rh_status s = RH_OK;
     while (s == RH_OK && !k.end) {
         s = vecload_next(l, &k);
         if (s == RH_OK && k.n > 0)
             s = with(t, &k);
+        if (s == RH_OK)
+            tell_progress(l, o, number);
     }
     return s;
 }
@@ -113,10 +124,10 @@ static rh_status load_streamed(rh_table *t, const char *path, const rh_load_opti
     struct vecload *l = NULL;
     rh_status s = open_load(t, path, o, &l);
     if (s == RH_OK)
-        s = pass(l, only_look, t);
+        s = pass(l, only_look, t, o, 0);
     if (s == RH_OK) {
         vecload_rewind(l);
-        s = pass(l, write_slice, t);
+        s = pass(l, write_slice, t, o, 1);
     }
     if (s == RH_OK)
         vecload_report(l, report);
@@ -237,6 +248,8 @@ static rh_status export(rh_table *t, const char *path, const rh_export_options *
     for (uint64_t at = 0; s == RH_OK && at < o->n; at += k.n) {
         k.n = o->n - at < k.cap ? (size_t)(o->n - at) : k.cap;
         s = put_chunk(t, o, vocab, at, &k, w);
+        if (s == RH_OK && o->progress != NULL)
+            o->progress(o->progress_arg, at + k.n, o->n);
     }
     if (s == RH_OK)
         s = vec_commit(&w);

@@ -86,10 +86,23 @@ static rh_status late(const struct reading *g, rh_status s) {
                    done, total);
 }
 
-static rh_status read_all(struct reading *g) {
+static void tell_progress(const struct reading *g, const rh_load_options *o) {
+    uint64_t done = 0, total = 0;
+    for (uint32_t i = 0; i < g->c->shards; i++) {
+        done += g->at[i].done_bytes;
+        total += g->at[i].total_bytes;
+    }
+    if (o->progress != NULL)
+        o->progress(o->progress_arg, done, total);
+}
+
+static rh_status read_all(struct reading *g, const rh_load_options *o) {
     rh_status s = RH_OK;
-    while (s == RH_OK && !all_done(g))
+    while (s == RH_OK && !all_done(g)) {
         s = read_slice(g);
+        if (s == RH_OK)
+            tell_progress(g, o);
+    }
     return s == RH_ETIMEDOUT || s == RH_EUNREACHABLE ? late(g, s) : s;
 }
 
@@ -253,7 +266,7 @@ rh_status load_by_shards(rh_table *t, const char *path, const rh_load_options *o
         free(g.at);
         return s;
     }
-    s = read_all(&g);
+    s = read_all(&g, o);
     if (s == RH_OK)
         s = compare(&g);
     if (s == RH_OK) {

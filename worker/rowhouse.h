@@ -568,6 +568,9 @@ typedef enum rh_source {
     RH_SOURCE_SHARD = 2
 } rh_source;
 
+/* Told on the calling thread how much is done of how much, some MiB at a time; may not call rowhouse. */
+typedef void rh_progress(void *arg, uint64_t done, uint64_t total);
+
 /* Zeros after size are the defaults. */
 typedef struct rh_load_options {
     uint32_t size;     /* sizeof the struct */
@@ -577,6 +580,8 @@ typedef struct rh_load_options {
     rh_source source;   /* RH_SOURCE_AUTO. SHARD: vocab is a file of the servers, too */
     uint32_t freeze;    /* 1: rh_freeze of the whole table once it is loaded, for ever, as PyTorch's
                            from_pretrained does unless told otherwise. 0 */
+    rh_progress *progress; /* in bytes: of all there is to read, and to read again. NULL */
+    void *progress_arg;    /* its first argument */
 } rh_load_options;
 
 typedef struct rh_load_report {
@@ -636,8 +641,10 @@ typedef struct rh_export_options {
     /* (n) names for formats with words. NULL: those of the vocabulary, which must have every id;
      * without one, the ids in figures. */
     const char *const *words;
-    const char *vocab;  /* a file as for rh_load, or NULL */
-    const char *tensor; /* safetensors: its name. NULL: the table's */
+    const char *vocab;     /* a file as for rh_load, or NULL */
+    const char *tensor;    /* safetensors: its name. NULL: the table's */
+    rh_progress *progress; /* in rows. NULL */
+    void *progress_arg;    /* its first argument */
 } rh_export_options;
 
 /* Saves rows, as rh_pull gives them, to a file that appears whole or not at all. o NULL: the whole

@@ -1,17 +1,13 @@
 /* freeze.c - `rowhouse freeze` and `rowhouse unfreeze`: a table of a live job, a range of its rows, or
  * a list of them. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
-#include "common/infile.h"
 #include "worker/cmd/cmd.h"
+#include "worker/cmd/ids.h"
 #include "worker/cmd/look.h"
-
-enum { IDS_MAX = INT32_MAX, ID_CHARS = 32 };
 
 struct settings {
     struct look look;
@@ -36,99 +32,16 @@ enum { N_ITEMS = sizeof ITEMS / sizeof ITEMS[0] };
 
 /* What is to be frozen. */
 struct choice {
-    uint64_t first, count; /* a range, if ids is NULL; count UINT64_MAX: the whole table */
-    uint64_t *ids;         /* (n) */
-    size_t n, cap;
+    uint64_t first, count; /* a range, if there are no ids; count UINT64_MAX: the whole table */
+    struct ids ids;
 };
-
-/* ---- reading numbers ---- */
-
-/* All of len characters are one id. */
-static bool read_id(const char *text, size_t len, uint64_t *out) {
-    char digits[ID_CHARS];
-    if (len == 0 || len >= sizeof digits || strspn(text, "0123456789") < len)
-        return false;
-    memcpy(digits, text, len);
-    digits[len] = '\0';
-    errno = 0;
-    *out = strtoull(digits, NULL, 10);
-    return errno == 0;
-}
 
 static rh_status read_range(const char *text, struct choice *c) {
     const char *colon = strchr(text, ':');
-    if (colon == NULL || !read_id(text, (size_t)(colon - text), &c->first) ||
-        !read_id(colon + 1, strlen(colon + 1), &c->count))
+    if (colon == NULL || !ids_one(text, (size_t)(colon - text), &c->first) ||
+        !ids_one(colon + 1, strlen(colon + 1), &c->count))
         return err_set(RH_EINVAL, "--rows %s: give FIRST:COUNT, such as 0:1000", text);
     return RH_OK;
-}
-
-static rh_status add_id(struct choice *c, uint64_t id) {
-    if (c->n == c->cap) {
-        size_t cap = c->cap == 0 ? 1024 : 2 * c->cap;
-        uint64_t *ids = cap > IDS_MAX ? NULL : realloc(c->ids, cap * sizeof *ids);
-        if (ids == NULL)
-            return err_set(RH_ENOMEM, "no memory for more than %zu ids", c->n);
-        c->ids = ids;
-        c->cap = cap;
-    }
-    c->ids[c->n++] = id;
-    return RH_OK;
-}
-
-static rh_status read_list(const char *text, struct choice *c) {
-    for (const char *p = text;; p++) {
-        size_t len = strcspn(p, ",");
-        uint64_t id;
-        if (!read_id(p, len, &id))
-            return err_set(RH_EINVAL, "--ids %s: \"%.*s\" is no id", text, (int)len, p);
-        rh_status s = add_id(c, id);
-        p += len;
-        if (s != RH_OK || *p == '\0')
-            return s;
-    }
-}
-
-static bool is_space(char ch) {
-    return ch == ' ' || (ch >= '\t' && ch <= '\r');
-}
-
-/* The word in front of the reader, of which ID_CHARS are there unless the file ends. */
-static rh_status read_word(struct infile *f, uint64_t line, struct choice *c) {
-    const char *word = infile_here(f);
-    size_t len = 0, left = infile_left(f);
-    while (len < left && len < ID_CHARS && !is_space(word[len]))
-        len++;
-    char text[ID_CHARS + 1];
-    memcpy(text, word, len);
-    text[len] = '\0';
-    uint64_t id;
-    if (!read_id(text, len, &id))
-        return err_set(RH_ECORRUPT, "%s, line %" PRIu64 ": \"%s\" is no id", f->path, line, text);
-    f->from += len;
-    return add_id(c, id);
-}
-
-static rh_status read_file(const char *path, struct choice *c) {
-    struct infile f;
-    rh_status s = infile_open(&f, path);
-    if (s != RH_OK)
-        return s;
-    uint64_t line = 1;
-    while ((s = infile_want(&f, ID_CHARS)) == RH_OK && infile_left(&f) > 0) {
-        char ch = *infile_here(&f);
-        line += ch == '\n';
-        if (is_space(ch))
-            f.from++;
-        else if ((s = read_word(&f, line, c)) != RH_OK)
-            break;
-    }
-    infile_close(&f);
-    return s;
-}
-
-static bool is_list(const char *text) {
-    return strspn(text, "0123456789,") == strlen(text);
 }
 
 /* ---- doing it ---- */
@@ -136,7 +49,8 @@ static bool is_list(const char *text) {
 static rh_status apply(const struct settings *set, rh_table *t, const struct choice *c, bool undo) {
     uint64_t until = (uint64_t)set->until_clock;
     if (set->ids != NULL)
-        return undo ? rh_unfreeze_ids(t, c->ids, c->n) : rh_freeze_ids(t, c->ids, c->n, until);
+        return undo ? rh_unfreeze_ids(t, c->ids.at, c->ids.n)
+                    : rh_freeze_ids(t, c->ids.at, c->ids.n, until);
     uint64_t count = set->rows != NULL ? c->count : rh_table_num_embeddings(t);
     return undo ? rh_unfreeze(t, c->first, count) : rh_freeze(t, c->first, count, until);
 }
@@ -174,17 +88,17 @@ static int command(struct conf *conf, int argc, char **argv, bool undo) {
     rh_status s = look_check(&set.look);
     if (s == RH_OK && set.rows != NULL)
         s = read_range(set.rows, &c);
-    if (s == RH_OK && set.ids != NULL && is_list(set.ids))
-        s = read_list(set.ids, &c);
+    if (s == RH_OK && set.ids != NULL && ids_is_list(set.ids))
+        s = ids_from_list(set.ids, &c.ids);
     if (s != RH_OK) {
-        free(c.ids);
+        ids_fini(&c.ids);
         return cmd_misused(conf, err_text());
     }
-    if (set.ids != NULL && !is_list(set.ids))
-        s = read_file(set.ids, &c);
+    if (set.ids != NULL && !ids_is_list(set.ids))
+        s = ids_from_file(set.ids, &c.ids);
     if (s == RH_OK)
         s = run(&set, argv[1], &c, undo);
-    free(c.ids);
+    ids_fini(&c.ids);
     return cmd_end(conf, s);
 }
 

@@ -1,6 +1,4 @@
-/* word2vec_progress.h - how far training is, on stderr: a bar that redraws itself at a terminal, a
- * line every ten seconds elsewhere. Each is one write(), so that lines of several processes do not
- * mix. A launcher whose pipes hide the terminal says so: RH_TTY is 1 or 0, RH_COLUMNS its width. */
+/* word2vec_progress.h - how far training is, on stderr (common/bar.h). */
 #ifndef EXAMPLES_WORD2VEC_PROGRESS_H
 #define EXAMPLES_WORD2VEC_PROGRESS_H
 
@@ -8,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum progress_style { PROGRESS_NONE, PROGRESS_LINES, PROGRESS_BAR };
+#include "common/bar.h"
 
 struct progress {
     /* set by the caller: */
@@ -17,9 +15,7 @@ struct progress {
     uint64_t steps; /* of all threads, to the end */
 
     pthread_mutex_t mutex; /* over all that follows */
-    enum progress_style style;
-    size_t columns;
-    int64_t began_us, drawn_us;
+    struct bar bar;
     uint64_t steps_done, words;
     double loss; /* of a pair, lately */
     double lr;
