@@ -106,6 +106,11 @@ enum vec_format vec_format_of(const struct vec_reader *r) {
     return r->ops->format;
 }
 
+const char *vec_format_name(enum vec_format format) {
+    const struct vec_ops *ops = NULL;
+    return find_format("", format, &ops) == RH_OK ? ops->name : "";
+}
+
 uint64_t vec_rows(const struct vec_reader *r) {
     return r->rows;
 }
@@ -204,7 +209,7 @@ void vec_close(struct vec_reader **r) {
 
 /* ---- writing ---- */
 
-static enum vec_format format_of_ending(const char *path) {
+enum vec_format vec_format_for(const char *path) {
     size_t len = strlen(path);
     for (size_t i = 0; i < FORMATS; i++) {
         const char *ending = formats[i]->ending;
@@ -218,8 +223,7 @@ static enum vec_format format_of_ending(const char *path) {
 rh_status vec_create_with(const char *path, const struct vec_options *o, uint64_t rows,
                           uint32_t dim, struct vec_writer **out) {
     const struct vec_ops *ops = NULL;
-    rh_status s =
-        find_format(path, o->format == VEC_AUTO ? format_of_ending(path) : o->format, &ops);
+    rh_status s = find_format(path, o->format == VEC_AUTO ? vec_format_for(path) : o->format, &ops);
     if (s != RH_OK)
         return s;
     if (dim == 0 || dim > VEC_DIM_MAX)

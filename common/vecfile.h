@@ -61,6 +61,8 @@ rh_status vec_adopt(int fd, const char *name, const struct vec_options *o,
 rh_status vec_open_more(struct vec_reader *r, uint64_t bytes_max, bool *open) MUST_CHECK;
 
 enum vec_format vec_format_of(const struct vec_reader *r);
+enum vec_format vec_format_for(const char *path); /* by its ending, as AUTO has it for a new file */
+const char *vec_format_name(enum vec_format format); /* "word2vec text" */
 uint64_t vec_rows(const struct vec_reader *r);
 uint32_t vec_dim(const struct vec_reader *r);
 bool vec_has_words(const struct vec_reader *r); /* false: npy and safetensors */

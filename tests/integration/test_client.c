@@ -644,6 +644,36 @@ START_TEST(chosen_rows_are_saved_under_their_words) {
 }
 END_TEST
 
+struct heard {
+    uint64_t times, done, total;
+    bool fell;
+};
+
+static void hear(void *arg, uint64_t done, uint64_t total) {
+    struct heard *h = arg;
+    h->fell = h->fell || done < h->done || done > total;
+    *h = (struct heard){h->times + 1, done, total, h->fell};
+}
+
+START_TEST(saving_and_loading_tell_how_far_they_are_to_the_end) {
+    begin(_i);
+    enum { ROWS = 40000, DIM = 64 }; /* 10 MiB */
+    char path[512];
+    path_of(path, sizeof path, "far.npy");
+    rh_table *t = job_table(c, "t", ROWS, DIM);
+    struct heard saved = {0}, loaded = {0};
+    rh_export_options e = {.size = sizeof e, .progress = hear, .progress_arg = &saved};
+    rh_load_options l = {.size = sizeof l, .progress = hear, .progress_arg = &loaded};
+    ck_assert_ok(rh_export(t, path, &e));
+    ck_assert(saved.times > 1 && !saved.fell && saved.done == ROWS && saved.total == ROWS);
+    ck_assert_ok(rh_load(t, path, &l, NULL));
+    ck_assert(loaded.times > 3 && !loaded.fell && loaded.done == loaded.total);
+    ck_assert_uint_eq(loaded.total, 2 * (128 + ROWS * DIM * sizeof(float)));
+    unlink(path);
+    end();
+}
+END_TEST
+
 static void write_text(const char *path, const char *text) {
     FILE *f = fopen(path, "w");
     ck_assert_ptr_nonnull(f);
@@ -803,6 +833,7 @@ int main(void) {
     OVER_ALL(closing_frees_what_is_still_in_flight);
     OVER_ALL(a_table_is_saved_and_loaded_in_every_format);
     OVER_ALL(chosen_rows_are_saved_under_their_words);
+    OVER_ALL(saving_and_loading_tell_how_far_they_are_to_the_end);
     OVER_ALL(a_file_that_is_bad_at_its_end_changes_nothing);
     OVER_ALL(a_vocabulary_says_which_row_a_word_is);
     OVER_ALL(a_bad_vocabulary_or_a_bad_row_that_nobody_wants_changes_nothing);

@@ -50,6 +50,7 @@
     X(freezing)        \
     X(word2vec_text)   \
     X(word2vec)        \
+    X(bar)             \
     X(spearman)        \
     X(specs)           \
     X(config)          \

@@ -11,7 +11,9 @@
 enum cmd_exit { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_UNREACHABLE = 3 };
 
 int cmd_eval(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_nearest(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_status(int argc, char **argv);

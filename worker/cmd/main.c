@@ -14,6 +14,8 @@ static const struct command {
     {"run", cmd_run, "runs a job: servers, and copies of a program as workers"},
     {"status", cmd_status, "how the servers of a live job are"},
     {"tables", cmd_tables, "the tables of a live job"},
+    {"export", cmd_export, "saves a table of a live job to a file, in any format"},
+    {"import", cmd_import, "loads a file into a table, before its workers start"},
     {"freeze", cmd_freeze, "freezes a table of a live job, or rows of it"},
     {"unfreeze", cmd_unfreeze, "lets them learn again"},
     {"nearest", cmd_nearest, "the nearest neighbours of words, in a file of vectors"},
