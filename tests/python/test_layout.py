@@ -18,7 +18,7 @@ ENUMS = {
 STRUCTS = {
     "rh_config": _lib.Config, "rh_optimizer": _lib.Optimizer, "rh_init": _lib.Init,
     "rh_table_spec": _lib.TableSpec, "struct rh_table_info": _lib.TableInfo,
-    "rh_file_info": _lib.FileInfo,
+    "rh_file_info": _lib.FileInfo, "rh_param_spec": _lib.ParamSpec,
     "rh_load_options": _lib.LoadOptions, "rh_load_report": _lib.LoadReport,
     "rh_export_options": _lib.ExportOptions, "rh_bags": _lib.Bags,
 }

@@ -26,12 +26,13 @@ from .errors import (CorruptError, Error, FailedIOError, FencedError, InvalidErr
 from .files import FileInfo, LoadReport
 from .files import about as file_about
 from .optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, RowWiseAdagrad, SparseAdam
+from .param import Param
 from .table import Table, TableInfo
 
 __version__: str = _library.rh_version().decode()
 
 __all__ = [
-    "connect", "Client", "Batch", "Table", "TableInfo", "LoadReport", "FileInfo", "file_about", "init",
+    "connect", "Client", "Batch", "Param", "Table", "TableInfo", "LoadReport", "FileInfo", "file_about", "init",
     "Optimizer", "SGD", "Adagrad", "RowWiseAdagrad", "SparseAdam", "Adam", "AdamW", "RMSprop",
     "Error", "Status", "InvalidError", "RangeError", "MismatchError", "NotFoundError",
     "TimedOutError", "UnreachableError", "FencedError", "RollbackError", "ProtocolError",

@@ -109,6 +109,15 @@ class TableSpec(C.Structure):
                 ("padding_idx", C.c_int64), ("max_norm", C.c_double), ("norm_type", C.c_double)]
 
 
+PARAM_DIMS_MAX = 8
+
+
+class ParamSpec(C.Structure):
+    _fields_ = [("size", C.c_uint32), ("ndim", C.c_uint32), ("shape", C.c_uint64 * PARAM_DIMS_MAX),
+                ("seed", C.c_uint64), ("init", Init), ("optimizer", Optimizer), ("reduce", C.c_int),
+                ("frozen", C.c_uint32), ("nonfinite", C.c_int)]
+
+
 class TableInfo(C.Structure):
     _fields_ = [("num_embeddings", C.c_uint64), ("touched", C.c_uint64), ("frozen", C.c_uint64),
                 ("trainable", C.c_uint64), ("steps", C.c_uint64), ("skipped", C.c_uint64),
@@ -149,7 +158,7 @@ class Bags(C.Structure):
 _out = C.POINTER(C.c_void_p)
 _rows = (C.c_int, C.c_void_p, C.c_void_p, C.c_size_t, C.c_void_p)
 _f64, _u32, _u64, _ptr, _str = C.c_double, C.c_uint32, C.c_uint64, C.c_void_p, C.c_char_p
-_spec = C.POINTER(TableSpec)
+_spec, _param = C.POINTER(TableSpec), C.POINTER(ParamSpec)
 
 FUNCTIONS = {
     "rh_strstatus": (_str, C.c_int),
@@ -193,6 +202,8 @@ FUNCTIONS = {
     "rh_batch_new": (C.c_int, _ptr, _out),
     "rh_batch_pull": (C.c_int, _ptr, *_rows[1:]),
     "rh_batch_push": (C.c_int, _ptr, *_rows[1:]),
+    "rh_batch_push_param": (C.c_int, _ptr, _ptr, _ptr),
+    "rh_batch_pull_param": (C.c_int, _ptr, _ptr, _ptr),
     "rh_batch_run": (C.c_int, _ptr),
     "rh_batch_free": (None, _out),
     "rh_tick": (C.c_int, _ptr),
@@ -211,6 +222,18 @@ FUNCTIONS = {
     "rh_file_about": (C.c_int, _str, C.POINTER(LoadOptions), C.POINTER(FileInfo)),
     "rh_export": (C.c_int, _ptr, _str, C.POINTER(ExportOptions)),
     "rh_bags_init": (None, C.POINTER(Bags), _ptr, C.c_size_t, _ptr, C.c_size_t),
+    "rh_param_spec_init": (None, _param, C.POINTER(C.c_uint64), _u32),
+    "rh_param_xavier_uniform": (Init, _param, _f64),
+    "rh_param_xavier_normal": (Init, _param, _f64),
+    "rh_param_kaiming_uniform": (Init, _param, _f64, C.c_int, C.c_int),
+    "rh_param_kaiming_normal": (Init, _param, _f64, C.c_int, C.c_int),
+    "rh_param_open": (C.c_int, _ptr, _str, _param, _out),
+    "rh_param_find": (C.c_int, _ptr, _str, _out),
+    "rh_param_shape": (C.POINTER(C.c_uint64), _ptr, C.POINTER(C.c_uint32)),
+    "rh_param_table": (_ptr, _ptr),
+    "rh_param_pull": (C.c_int, _ptr, _ptr),
+    "rh_param_push": (C.c_int, _ptr, _ptr),
+    "rh_param_write": (C.c_int, _ptr, _ptr),
     "rh_pull_bags": (C.c_int, _ptr, C.POINTER(Bags), _ptr, _ptr),
     "rh_push_bags": (C.c_int, _ptr, C.POINTER(Bags), _ptr, _ptr, _ptr),
 }

@@ -11,6 +11,7 @@ from .batch import Batch
 from .errors import InvalidError
 from .init import Initializer
 from .optim import Optimizer
+from .param import Param
 from .table import Table
 
 
@@ -178,8 +179,43 @@ class Client:
         assert handle.value is not None
         return Table(self, handle.value, name)
 
+    def parameter(self, name: str, shape: Sequence[int], *, optimizer: Optional[Optimizer] = None,
+                  init: Optional[Initializer] = None, seed: int = 0, reduce: str = "sum",
+                  frozen: bool = False, nonfinite: str = "refuse") -> Param:
+        """Opens the dense parameter of this name, and makes it where it does not exist: a tensor of
+        any shape (up to 8 dimensions, 2^32 floats), pulled and pushed whole.
+
+        init: by default zeros. The rest as for table. MismatchError: it exists with another shape, or
+        spec. name: with the shape behind it at most 64 characters."""
+        if len(shape) > _lib.PARAM_DIMS_MAX or not all(0 < n < 2**64 for n in shape):
+            raise InvalidError(f"parameter {name}: the shape is {tuple(shape)}: at most "
+                               f"{_lib.PARAM_DIMS_MAX} numbers, each at least 1")
+        spec = _lib.new(_lib.ParamSpec)
+        lib.rh_param_spec_init(C.byref(spec), (C.c_uint64 * max(1, len(shape)))(*shape), len(shape))
+        _lib.check_size(spec, "rh_param_spec")
+        spec.seed, spec.frozen = seed, bool(frozen)
+        spec.reduce = choose(Reduce, reduce, "reduce")
+        spec.nonfinite = choose(Nonfinite, nonfinite, "nonfinite")
+        if optimizer is not None:
+            spec.optimizer = optimizer._struct()
+        if init is not None:
+            spec.init = init._struct(spec)
+        handle = C.c_void_p()
+        call(lib.rh_param_open, self._handle, name.encode(), C.byref(spec), C.byref(handle))
+        assert handle.value is not None
+        param = Param(self, handle.value, name)
+        param.table.lr = spec.optimizer.lr
+        return param
+
+    def find_parameter(self, name: str) -> Param:
+        """Opens one that exists already, with the shape and spec it has. LookupError if there is none."""
+        handle = C.c_void_p()
+        call(lib.rh_param_find, self._handle, name.encode(), C.byref(handle))
+        assert handle.value is not None
+        return Param(self, handle.value, name)
+
     def batch(self) -> Batch:
-        """For several tables in one round trip."""
+        """For several tables and parameters in one round trip."""
         return Batch(self)
 
     # ---- clocks ----

@@ -5,11 +5,11 @@
 A row's first value depends on the table's seed, its name and the id alone: it is the same on any
 number of servers, and takes no memory until the row is pushed or written. torch's numbers for a seed
 are others. Fans are as torch counts them for the weight of an nn.Embedding: fan_in is embedding_dim,
-fan_out is num_embeddings."""
+fan_out is num_embeddings; those of a parameter (out, in, k...) are in * k... and out * k... ."""
 from __future__ import annotations
 
 import ctypes as C
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from . import _lib
 from ._lib import Fan, Nonlinearity, lib
@@ -21,11 +21,19 @@ class Initializer:
     def __init__(self, text: str, make: Callable[[Any], _lib.Init]) -> None:
         self._text, self._make = text, make
 
-    def _struct(self, spec: _lib.TableSpec) -> _lib.Init:
-        return self._make(C.byref(spec))
+    def _struct(self, spec: Union[_lib.TableSpec, _lib.ParamSpec]) -> _lib.Init:
+        return self._make(spec)
 
     def __repr__(self) -> str:
         return f"rowhouse.init.{self._text}"
+
+
+def _by_shape(name: str, *arguments: Any) -> Callable[[Any], _lib.Init]:
+    """The library's function for the fans of a table, or of a parameter."""
+    def make(spec: Any) -> _lib.Init:
+        prefix = "rh_param_" if isinstance(spec, _lib.ParamSpec) else "rh_"
+        return getattr(lib, prefix + name)(C.byref(spec), *arguments)
+    return make
 
 
 def zeros() -> Initializer:
@@ -66,12 +74,12 @@ def orthogonal(gain: float = 1) -> Initializer:
 
 def xavier_uniform(gain: float = 1.0) -> Initializer:
     """Uniform within sqrt(3) * std, where std = gain * sqrt(2 / (fan_in + fan_out))."""
-    return Initializer(f"xavier_uniform({gain!r})", lambda spec: lib.rh_xavier_uniform(spec, gain))
+    return Initializer(f"xavier_uniform({gain!r})", _by_shape("xavier_uniform", gain))
 
 
 def xavier_normal(gain: float = 1.0) -> Initializer:
     """Normal of std = gain * sqrt(2 / (fan_in + fan_out))."""
-    return Initializer(f"xavier_normal({gain!r})", lambda spec: lib.rh_xavier_normal(spec, gain))
+    return Initializer(f"xavier_normal({gain!r})", _by_shape("xavier_normal", gain))
 
 
 def _nonlinearity(name: str) -> Nonlinearity:
@@ -85,7 +93,7 @@ def kaiming_uniform(a: float = 0, mode: str = "fan_in",
     """Uniform within sqrt(3) * std, where std = calculate_gain(nonlinearity, a) / sqrt(fan)."""
     fan, of = _lib.choose(Fan, mode, "mode"), _nonlinearity(nonlinearity)
     return Initializer(f"kaiming_uniform({a!r}, {mode!r}, {nonlinearity!r})",
-                       lambda spec: lib.rh_kaiming_uniform(spec, a, fan, of))
+                       _by_shape("kaiming_uniform", a, fan, of))
 
 
 def kaiming_normal(a: float = 0, mode: str = "fan_in",
@@ -93,7 +101,7 @@ def kaiming_normal(a: float = 0, mode: str = "fan_in",
     """Normal of std = calculate_gain(nonlinearity, a) / sqrt(fan)."""
     fan, of = _lib.choose(Fan, mode, "mode"), _nonlinearity(nonlinearity)
     return Initializer(f"kaiming_normal({a!r}, {mode!r}, {nonlinearity!r})",
-                       lambda spec: lib.rh_kaiming_normal(spec, a, fan, of))
+                       _by_shape("kaiming_normal", a, fan, of))
 
 
 def calculate_gain(nonlinearity: str, param: Optional[float] = None) -> float:
