@@ -15,7 +15,7 @@ the table's optimizer. rt.Optimizer does the same as an object with param_groups
 
 emb.weight is no tensor but a handle with the habits of one: requires_grad, torch.nn.init.*_, reading
 and writing of rows. The modules are in no model.parameters(), which are for torch's optimizers; and in
-model.state_dict() only by the name and shape of their table.
+model.state_dict() only by the name and shape of their table. rt.Parameter is for dense tensors.
 
 Several workers run the same program. What changes a table as a whole (torch.nn.init.*_(emb.weight),
 .data.copy_, _weight, from_pretrained, load_state_dict with rows in it) all of them call: rank 0 does
@@ -23,8 +23,9 @@ it, and the others wait for it."""
 from .bag import EmbeddingBag
 from .embedding import Embedding
 from .optim import Optimizer
+from .parameter import Parameter
 from .shared import default_client
 from .steps import step
 from .weight import Weight
 
-__all__ = ["Embedding", "EmbeddingBag", "Optimizer", "Weight", "default_client", "step"]
+__all__ = ["Embedding", "EmbeddingBag", "Optimizer", "Parameter", "Weight", "default_client", "step"]

@@ -22,6 +22,8 @@ class EmbeddingBag(TableModule):
     (torch 1.13 scales by another id's count where scale_grad_by_freq meets repeated ids; here it is
     the id's own.)"""
 
+    _padding_name = "padding_idx"
+
     def __init__(self, num_embeddings: int, embedding_dim: int, max_norm: Optional[float] = None,
                  norm_type: float = 2., scale_grad_by_freq: bool = False, mode: str = "mean",
                  sparse: bool = False, _weight: Optional[Tensor] = None,
@@ -48,7 +50,7 @@ class EmbeddingBag(TableModule):
         rows = self._look_up(input, flat)
         n = flat.numel()
         if n == 0:  # torch wants a row, even for none
-            rows = rows.new_zeros((1, self.embedding_dim))
+            rows = torch.cat([rows, rows.new_zeros((1, self.embedding_dim))])
         # Each place has its row, so that what torch does to rows 0 .. n - 1 is done to the places. But
         # padding is one row to torch.
         places, padding = torch.arange(n, device=rows.device), None

@@ -33,6 +33,7 @@ class TableModule(nn.Module):
     norm_type: float
     scale_grad_by_freq: bool
     sparse: bool
+    _padding_name = "Padding_idx"  # as torch writes it in its error
 
     def _open(self, _weight: Optional[Tensor], device: Any, dtype: Optional[torch.dtype],
               client: Optional[Client], name: Optional[str], **given: Any) -> None:
@@ -40,7 +41,7 @@ class TableModule(nn.Module):
         n, dim, pad = self.num_embeddings, self.embedding_dim, self.padding_idx
         if pad is not None:
             if not -n <= pad < n:
-                raise AssertionError(f"Padding_idx must be within num_embeddings: it is {pad} of {n}")
+                raise AssertionError(f"{self._padding_name} must be within num_embeddings: it is {pad} of {n}")
             self.padding_idx = pad = pad % n
         if _weight is not None and list(_weight.shape) != [n, dim]:
             raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim: it is "
@@ -64,7 +65,7 @@ class TableModule(nn.Module):
         return self._handle._source.table
 
     def __getattr__(self, name: str) -> Any:
-        if name == "weight":  # no property: nn.Module would not see what is assigned to it
+        if name == "weight" and "_handle" in self.__dict__:  # no property: nn.Module would not see what is assigned to it
             return self.__dict__["_handle"]
         return super().__getattr__(name)
 

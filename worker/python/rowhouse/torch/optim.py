@@ -8,27 +8,28 @@ from torch import nn
 
 from . import steps
 from .embedding import TableModule
+from .parameter import Parameter
 from .weight import Weight
 
-Given = Union[nn.Module, Weight, Iterable[Any]]
+Learns = Union[Weight, Parameter]
+Given = Union[nn.Module, Learns, Iterable[Any]]
 
 
-def _weights(given: Given) -> List[Weight]:
-    """The weights of tables in modules, or among what is listed; each table once."""
-    if isinstance(given, nn.Module):
-        found = [m.weight for m in given.modules() if isinstance(m, TableModule)]
-    elif isinstance(given, Weight):
-        found = [given]
-    else:
-        found = [w for one in given for w in _weights(one)
-                 if isinstance(one, (nn.Module, Weight)) or _refuse(one)]
-    once = {id(w._source): w for w in found}
+def _weights(given: Given) -> List[Learns]:
+    """The weights of tables and our parameters in modules, or what is listed; each table once."""
+    once: Dict[int, Learns] = {}
+    for one in [given] if isinstance(given, (nn.Module, Weight, Parameter)) else given:
+        found: List[Learns]
+        if isinstance(one, nn.Module):
+            found = [m.weight for m in one.modules() if isinstance(m, TableModule)]
+            found += [p for p in one.parameters() if isinstance(p, Parameter)]
+        elif isinstance(one, (Weight, Parameter)):
+            found = [one]
+        else:
+            raise TypeError("rowhouse.torch.Optimizer takes modules and weights of tables, but one of them "
+                            f"is {torch.typename(one)}: that is for an optimizer of torch.optim")
+        once.update((id(w._source), w) for w in found)
     return list(once.values())
-
-
-def _refuse(one: Any) -> bool:
-    raise TypeError("rowhouse.torch.Optimizer takes modules and weights of tables, but one of them is "
-                    f"{torch.typename(one)}: that is for an optimizer of torch.optim")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -36,8 +37,8 @@ class Optimizer(torch.optim.Optimizer):
     torch.optim.lr_scheduler takes it. The formula is that of the tables, Embedding(optimizer=...), and
     applied by the servers.
 
-        tables = rt.Optimizer(model)                     # every table in it; or a list of modules,
-        schedule = torch.optim.lr_scheduler.StepLR(tables, 10)     # weights, or {"params": ..., "lr": ...}
+        tables = rt.Optimizer(model)                     # every table in it; or modules, weights,
+        schedule = torch.optim.lr_scheduler.StepLR(tables, 10)    # rt.Parameters; {"params": ..., "lr": ...}
         ...
         tables.step(); schedule.step()
 
@@ -48,7 +49,7 @@ class Optimizer(torch.optim.Optimizer):
     TypeError: something that is no table; ValueError: no table at all, or one twice."""
 
     def __init__(self, params: Union[Given, List[Dict[str, Any]]], lr: Optional[float] = None) -> None:
-        groups: List[Any] = [params] if isinstance(params, (nn.Module, Weight)) else list(params)
+        groups: List[Any] = [params] if isinstance(params, (nn.Module, Weight, Parameter)) else list(params)
         if groups and isinstance(groups[0], dict):
             super().__init__(groups, dict(lr=lr))
         else:
@@ -62,7 +63,7 @@ class Optimizer(torch.optim.Optimizer):
         if known & {id(w._source) for w in weights}:
             raise ValueError("some parameters appear in more than one parameter group")
         lr = param_group.get("lr", self.defaults["lr"])
-        by_lr: Dict[float, List[Weight]] = {}
+        by_lr: Dict[float, List[Learns]] = {}
         for w in weights:
             by_lr.setdefault(w._source.lr if lr is None else lr, []).append(w)
         for each, of_lr in by_lr.items():

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import weakref
 from typing import Any, Iterable, List
 
@@ -16,7 +17,12 @@ class Learner:
 
     def __init__(self, client: Client, lr: float) -> None:
         self.client, self.lr = client, lr
-        self.number = next(_numbers)
+        self.number, self._pid = next(_numbers), os.getpid()
+
+    @property
+    def is_alive(self) -> bool:
+        """Not closed, and not a forked child's view of its parent's."""
+        return not self.client.closed and self._pid == os.getpid()
 
     def push(self, batch: Any) -> bool:
         """Puts what was gathered into the batch and forgets it; False if there was nothing."""
@@ -34,8 +40,11 @@ class Learner:
     def zero_grad(self) -> None:
         raise NotImplementedError
 
-    def ticked(self) -> None:
-        """The clock has ended."""
+    def pull(self, batch: Any) -> None:
+        """The clock has ended: puts into the batch what must be there before the next forward."""
+
+    def pulled(self) -> None:
+        """That batch is back."""
 
 
 def enroll(learner: Learner) -> None:
@@ -52,7 +61,12 @@ def end(learners: Iterable[Learner]) -> None:
             batch.run()
         client.tick()
     for learner in every:
-        learner.ticked()
+        learner.pull(batches[learner.client])  # which are empty again
+    for batch in batches.values():
+        if len(batch) > 0:
+            batch.run()
+    for learner in every:
+        learner.pulled()
 
 
 def step() -> None:
@@ -64,4 +78,4 @@ def step() -> None:
     those of a step that shall not count. A table without gradients makes no step. ValueError:
     a gradient has NaN or infinity (unless the table skips them); then nothing was changed by any.
     TimeoutError: pushes are still owed, and applied once."""
-    end([learner for learner in _live if not learner.client.closed])
+    end([learner for learner in _live if learner.is_alive])

@@ -99,7 +99,7 @@ class Source(steps.Learner):
 
     @property
     def grad(self) -> Optional[Tensor]:
-        """What waits for the step, as a coalesced sparse tensor that shares memory with it."""
+        """What waits for the step, as a coalesced sparse tensor."""
         with self._lock:
             if not self._waiting:
                 return None
@@ -108,7 +108,7 @@ class Source(steps.Learner):
         if self.given["padding_idx"] is not None:
             grads[ids == self.given["padding_idx"]] = 0  # as the servers have it
         shape = (self.num_embeddings, self.embedding_dim)
-        return torch.sparse_coo_tensor(ids.unsqueeze(0), grads, shape)._coalesced_(True)
+        return torch.sparse_coo_tensor(ids.unsqueeze(0), grads.clone(), shape).coalesce()
 
 
 def _added_up(waiting: List[Tuple[Tensor, Tensor]]) -> Tuple[Tensor, Tensor]:

@@ -31,7 +31,8 @@ class Weight:
     copy_ and the initializers are for all workers at once: see rowhouse.torch. An initializer gives
     zeros to the padding row. What a row was optimized with so far (momentum, ...) stays.
 
-    grad: what waits for the step, as a sparse tensor. shape, size, dim, numel, dtype, device as a
+    grad: what waits for the step, as a sparse tensor; w.grad = w.grad * c makes it less. (As with
+    every sparse gradient torch's clip_grad_norm_ counts it, but leaves it as it is.) shape, size, dim, numel, dtype, device as a
     tensor's; rows are handed out as that dtype on that device, or the ids'."""
 
     def __init__(self, source: Source, dtype: torch.dtype, device: Optional[torch.device],
@@ -117,10 +118,13 @@ class Weight:
         return self._source.grad
 
     @grad.setter
-    def grad(self, value: None) -> None:
-        if value is not None:
-            raise TypeError("weight.grad can be set to None only, which drops it")
+    def grad(self, value: Optional[Tensor]) -> None:
+        if value is not None and not (value.is_sparse and value.shape == self.shape):
+            raise TypeError(f"weight.grad is None, or a sparse tensor of the shape {tuple(self.shape)}")
         self._source.zero_grad()
+        if value is not None:
+            value = value.detach().to("cpu", torch.float32).coalesce()
+            self._source.add(value.indices()[0], value.values().clone())
 
     @property
     def data(self) -> Weight:
@@ -149,7 +153,7 @@ class Weight:
         flat = ids.reshape(-1)
         get = self._source.lookup if self._tracked else self._source.rows
         rows = get(flat, stored=True)
-        rows = rows.reshape(*ids.shape, -1).to(self.device, self._dtype)
+        rows = rows.reshape(*ids.shape, self._source.embedding_dim).to(self.device, self._dtype)
         return rows[(slice(None),) * ids.dim() + rest] if rest else rows
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -157,11 +161,11 @@ class Weight:
         flat = ids.reshape(-1)
         value = torch.as_tensor(value).detach().to("cpu", torch.float32)
         if rest:  # columns: the rest of the rows stays
-            rows = self._source.rows(flat, True).reshape(*ids.shape, -1)
+            rows = self._source.rows(flat, True).reshape(*ids.shape, self._source.embedding_dim)
             rows[(slice(None),) * ids.dim() + rest] = value
         else:
             rows = value.expand(*ids.shape, self._source.embedding_dim)
-        self._source.table.write(flat, rows.reshape(flat.numel(), -1))
+        self._source.table.write(flat, rows.reshape(flat.numel(), self._source.embedding_dim))
 
     def _ids(self, index: Any) -> Tuple[Tensor, Tuple[Any, ...]]:
         """The ids of a subscript, and what it says of columns."""
