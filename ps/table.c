@@ -134,17 +134,23 @@ struct update {
     struct opt_step step;
 };
 
-/* Rows from .. to - 1 of the batch. Inlined for limited true and false, so that a table without
- * max_norm has no branch about it in the loop. */
+/* Whether this batch has rows to look at before they are updated. */
+static bool has_rules(const struct table *t) {
+    return t->spec.max_norm != 0 || t->freeze.thins || t->spec.nonfinite == SPEC_SKIP;
+}
+
+/* Rows from .. to - 1 of the batch. Inlined for ruled true and false, so that a table without rules
+ * has no branch about them in the loop: those were 5 % of the instructions here. */
 static inline __attribute__((always_inline)) void update_rows(const struct update *u, uint32_t from,
-                                                              uint32_t to, bool limited) {
+                                                              uint32_t to, bool ruled) {
     struct table *t = u->t;
     const struct store *s = &t->store;
     const size_t row_bytes = s->dim * sizeof(float);
     const size_t ahead_bytes = min_size(row_bytes, AHEAD_BYTES);
     const size_t ahead_slot_bytes = min_size(s->slot_dim * sizeof(float), 2 * AHEAD_BYTES);
-    const bool thins = t->freeze.thins;
-    const bool skips = t->spec.nonfinite == SPEC_SKIP;
+    const bool limited = ruled && t->spec.max_norm != 0;
+    const bool thins = ruled && t->freeze.thins;
+    const bool skips = ruled && t->spec.nonfinite == SPEC_SKIP;
     const uint8_t *grads = u->grads + from * row_bytes;
     const bool aligned = (uintptr_t)grads % alignof(float) == 0; /* often not, off a socket */
     for (uint32_t i = from; i < to; i++, grads += row_bytes) {
@@ -195,9 +201,10 @@ rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const ui
         return err_in(st, "table \"%s\"", t->name);
     struct update u = {.t = t, .ids = ids, .grads = grads, .n = n};
     t->opt->prepare(&t->spec, lr, steps, &u.step);
+    const bool ruled = has_rules(t);
     for (uint32_t from = 0, to; from < n; from = to + 1) {
         to = find_padding(t, ids, from, n);
-        if (t->spec.max_norm != 0)
+        if (ruled)
             update_rows(&u, from, to, true);
         else
             update_rows(&u, from, to, false);
