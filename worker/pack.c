@@ -269,7 +269,28 @@ static void gather_param(const struct op_item *it, const struct op_piece *at, fl
     }
 }
 
-/* to: (count, dim). Of equal ids the sum, in order, or the last. */
+/* Of equal ids the last. */
+static void gather_last(const struct op_item *it, const struct op_piece *at, float *to) {
+    const size_t dim = it->table->spec.dim;
+    const float *in = it->in;
+    const uint32_t *last = it->plan.last;
+    for (uint32_t u = at->at, end = u + at->count; u < end; u++, to += dim)
+        memcpy(to, in + last[u] * dim, dim * sizeof *to);
+}
+
+/* Of equal ids the sum, in order. */
+static void gather_sum(const struct op_item *it, const struct op_piece *at, float *to) {
+    const size_t dim = it->table->spec.dim;
+    const float *in = it->in;
+    const uint32_t *first = it->plan.first, *next = it->plan.next;
+    for (uint32_t u = at->at, end = u + at->count; u < end; u++, to += dim) {
+        memcpy(to, in + first[u] * dim, dim * sizeof *to);
+        for (uint32_t pos = next[first[u]]; pos != 0; pos = next[pos])
+            kern_add(dim, in + pos * dim, to);
+    }
+}
+
+/* to: (count, dim). */
 static void gather(const struct op_item *it, const struct op_piece *at, float *to) {
     const struct plan *p = &it->plan;
     size_t dim = it->table->spec.dim, row = dim * sizeof *to;
@@ -281,18 +302,12 @@ static void gather(const struct op_item *it, const struct op_piece *at, float *t
         memcpy(to, it->in + p->first[at->at] * dim, at->count * row);
         return;
     }
-    if (it->action == OP_PUSH && it->table->spec.scale_grad_by_freq) {
+    if (it->action == OP_WRITE)
+        gather_last(it, at, to);
+    else if (it->table->spec.scale_grad_by_freq)
         gather_by_freq(it, at, to);
-        return;
-    }
-    const uint32_t *from = it->action == OP_WRITE ? p->last : p->first;
-    for (uint32_t u = at->at; u < at->at + at->count; u++, to += dim) {
-        memcpy(to, it->in + from[u] * dim, row);
-        if (it->action == OP_WRITE)
-            continue;
-        for (uint32_t pos = p->next[p->first[u]]; pos != 0; pos = p->next[pos])
-            kern_add(dim, it->in + pos * dim, to);
-    }
+    else
+        gather_sum(it, at, to);
 }
 
 static void fill(rh_op *op, struct op_request *q) {
@@ -330,14 +345,6 @@ static void fill(rh_op *op, struct op_request *q) {
 
 /* ---- answers ---- */
 
-/* How many unique ids from u on stand once each in the caller's array, one behind the other. */
-static uint32_t run_from(const struct plan *p, uint32_t u, uint32_t end) {
-    uint32_t pos = p->first[u], n = 0;
-    while (u + n < end && p->first[u + n] == pos + n && p->next[pos + n] == 0)
-        n++;
-    return n;
-}
-
 static void scatter_param(const struct op_item *it, const struct op_piece *at,
                           const uint8_t *rows) {
     size_t dim = it->table->spec.dim;
@@ -347,27 +354,29 @@ static void scatter_param(const struct op_item *it, const struct op_piece *at,
     }
 }
 
+/* rows: (count, dim), to every position that wants them. What stands once each, one behind the other
+ * in the caller's array, goes there in one piece. */
 static void scatter(const struct op_item *it, const struct op_piece *at, const uint8_t *rows) {
-    const struct plan *p = &it->plan;
-    size_t dim = it->table->spec.dim, row = dim * sizeof *it->out;
+    const size_t dim = it->table->spec.dim, row = dim * sizeof *it->out;
+    const uint32_t *first = it->plan.first, *next = it->plan.next;
+    float *out = it->out;
     if (it->lacks > 0) {
         scatter_param(it, at, rows);
         return;
     }
-    for (uint32_t u = at->at, end = at->at + at->count; u < end;) {
-        uint32_t pos = p->first[u], n = run_from(p, u, end);
-        if (n > 0) {
-            memcpy(it->out + pos * dim, rows, n * row);
-            u += n;
-            rows += n * row;
+    for (uint32_t u = at->at, end = u + at->count, n; u < end; u += n, rows += n * row) {
+        uint32_t pos = first[u];
+        n = 1;
+        if (next[pos] == 0) {
+            while (u + n < end && first[u + n] == pos + n && next[pos + n] == 0)
+                n++;
+            memcpy(out + pos * dim, rows, n * row);
             continue;
         }
         do {
-            memcpy(it->out + pos * dim, rows, row);
-            pos = p->next[pos];
+            memcpy(out + pos * dim, rows, row);
+            pos = next[pos];
         } while (pos != 0);
-        u++;
-        rows += row;
     }
 }
 
