@@ -28,6 +28,8 @@ struct job {
     uint32_t depth;      /* how many batches may be in flight */
     const uint64_t *ids; /* (batches, BENCH_BATCH) */
     uint32_t batches;
+    bool of_thread; /* all of it is done by the calling thread, and timed by that thread's clock:
+                       other programs disturb it less */
 };
 
 struct contender {

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -101,17 +100,10 @@ static rh_status by_bare_strtof(struct run *r) {
 
 /* ---- one line of the table ---- */
 
-/* Of this thread: nothing here waits, and what the machine does besides is not ours to measure. */
-static double seconds_of_thread(void) {
-    struct timespec t = {0};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static rh_status timed(rh_status (*side)(struct run *), struct run *r, double *bytes_per_s) {
-    double begin = seconds_of_thread();
+    double begin = measure_thread_s();
     rh_status s = side(r);
-    double took = seconds_of_thread() - begin;
+    double took = measure_thread_s() - begin;
     *bytes_per_s = (double)r->bytes / (took > 0 ? took : 1e-9);
     return s;
 }

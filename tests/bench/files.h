@@ -1,4 +1,4 @@
-/* files.h - the second table of the benchmark: how fast files of vectors are read as floats, beside
+/* files.h - the third table of the benchmark: how fast files of vectors are read as floats, beside
  * the least that anybody does who reads them: read(2) for arrays, strtof for text. */
 #ifndef TESTS_BENCH_FILES_H
 #define TESTS_BENCH_FILES_H

@@ -8,6 +8,7 @@
 
 #include "common/conf.h"
 #include "common/err.h"
+#include "tests/bench/features.h"
 #include "tests/bench/files.h"
 #include "tests/bench/ids.h"
 #include "tests/bench/report.h"
@@ -32,6 +33,9 @@ enum {
     RESULTS_MAX = N_TRANSPORTS * N_DIMS * N_WORKS * IDS_KINDS,
     ARRAY_BYTES = 1 << 30, /* of a table's weights */
     QUICK_ROWS = 1 << 20,
+    FEATURE_DIM = 64,
+    FEATURE_PART = 4, /* of ARRAY_BYTES: there are two tables at a time, and up to three arrays */
+    QUICK_FEATURE_PART = 8,
     QUICK_ROUNDS = 3,
     QUICK_PART = 4,
     FILE_BYTES = 64 << 20,
@@ -42,9 +46,9 @@ enum {
 /* ---- settings ---- */
 
 struct settings {
-    const char *bin, *transport, *ids, *work, *contender, *file, *answer;
+    const char *bin, *transport, *ids, *work, *contender, *feature, *file, *answer;
     int64_t dim, rows, rounds, chunk_kib, report_fd;
-    int quick, files;
+    int quick, features, files;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -59,6 +63,10 @@ static const struct conf_item items[] = {
      "Only this, as the table calls it: pull, \"pull x3\", \"push sgd\", ..."},
     {"contender", CONF_STRING, AT(contender), NULL, 0, 0, NULL, "NAME",
      "Only this one: rowhouse, plain or bare. For profiles."},
+    {"features", CONF_BOOL, AT(features), "no", 0, 0, NULL, NULL,
+     "Only what features cost. Without it, they come second, unless one line was asked for."},
+    {"feature", CONF_STRING, AT(feature), NULL, 0, 0, NULL, "NAME",
+     "Only this one, as the table calls it: \"push padding_idx\", ..."},
     {"files", CONF_BOOL, AT(files), "no", 0, 0, NULL, NULL,
      "Only the reading of files. Without it, they come last, unless one line was asked for."},
     {"file", CONF_STRING, AT(file), NULL, 0, 0, NULL, "NAME",
@@ -166,25 +174,37 @@ static float *new_rows(uint32_t dim) {
     return rows;
 }
 
+static bool new_arrays(struct stage *s) {
+    s->grads = new_rows(s->dim);
+    bool whole = s->grads != NULL;
+    for (int i = 0; i < BENCH_DEPTH_MAX; i++) {
+        s->out[i] = new_rows(s->dim);
+        whole = whole && s->out[i] != NULL;
+    }
+    return whole;
+}
+
+static void free_arrays(struct stage *s) {
+    for (int i = 0; i < BENCH_DEPTH_MAX; i++)
+        free(s->out[i]);
+    free(s->grads);
+}
+
+static rh_status no_arrays(void) {
+    return err_set(RH_ENOMEM, "no memory for batches");
+}
+
 static rh_status run_stage(struct bench *b, const char *transport, uint32_t dim, bool adam) {
     struct stage s = {.transport = transport,
                       .dim = dim,
                       .adam = adam,
                       .rows = (uint64_t)b->set.rows,
                       .bin = b->set.bin,
-                      .dir = b->dir,
-                      .grads = new_rows(dim)};
+                      .dir = b->dir};
     if (s.rows == 0)
-        s.rows = ARRAY_BYTES / (dim * sizeof(float));
-    bool memory = s.grads != NULL;
-    for (int i = 0; i < BENCH_DEPTH_MAX; i++) {
-        s.out[i] = new_rows(dim);
-        memory = memory && s.out[i] != NULL;
-    }
-    rh_status st = memory ? run_on(b, &s) : err_set(RH_ENOMEM, "no memory for batches");
-    for (int i = 0; i < BENCH_DEPTH_MAX; i++)
-        free(s.out[i]);
-    free(s.grads);
+        s.rows = b->set.quick ? QUICK_ROWS : ARRAY_BYTES / (dim * sizeof(float));
+    rh_status st = new_arrays(&s) ? run_on(b, &s) : no_arrays();
+    free_arrays(&s);
     return st;
 }
 
@@ -196,6 +216,7 @@ static bool stage_wanted(const struct bench *b, bool adam) {
 }
 
 static rh_status run_stages(struct bench *b) {
+    report_heading();
     rh_status st = RH_OK;
     for (int t = 0; t < N_TRANSPORTS; t++)
         for (int d = 0; d < N_DIMS; d++)
@@ -203,6 +224,8 @@ static rh_status run_stages(struct bench *b) {
                 if (st == RH_OK && wanted(b->set.transport, transports[t]) &&
                     (b->set.dim == 0 || b->set.dim == dims[d]) && stage_wanted(b, adam))
                     st = run_stage(b, transports[t], dims[d], adam);
+    if (st == RH_OK)
+        report_goals(b->results, b->n_results);
     return st;
 }
 
@@ -212,30 +235,55 @@ static bool is_filtered(const struct bench *b) {
            b->set.work != NULL || b->set.contender != NULL;
 }
 
+enum part { CASES, FEATURES, FILES };
+
+/* Those that were asked for by name; else the first, and the others too if it is whole. */
+static bool part_wanted(const struct bench *b, enum part part) {
+    const bool features = b->set.features || b->set.feature != NULL;
+    const bool files = b->set.files || b->set.file != NULL;
+    if (features || files)
+        return (part == FEATURES && features) || (part == FILES && files);
+    return part == CASES || !is_filtered(b);
+}
+
+static rh_status run_features(struct bench *b) {
+    struct stage s = {.transport = "local:", .dim = FEATURE_DIM};
+    struct bench_features o = {.rows = (uint64_t)b->set.rows,
+                               .rounds = (unsigned)b->set.rounds,
+                               .only = b->set.feature,
+                               .ids = b->set.ids};
+    if (o.rows == 0)
+        o.rows = ARRAY_BYTES / (FEATURE_DIM * sizeof(float)) /
+                 (b->set.quick ? QUICK_FEATURE_PART : FEATURE_PART);
+    rh_status st = new_arrays(&s) ? bench_features(&o, &s) : no_arrays();
+    free_arrays(&s);
+    return st;
+}
+
+static rh_status run_files(struct bench *b) {
+    return bench_files(
+        &(struct bench_files){.dir = b->dir,
+                              .file_bytes = b->set.quick ? QUICK_FILE_BYTES : FILE_BYTES,
+                              .chunk_bytes = (size_t)b->set.chunk_kib << 10,
+                              .rounds = (unsigned)b->set.rounds,
+                              .only = b->set.file});
+}
+
 static rh_status run_bench(struct bench *b) {
     if (b->set.rounds == 0)
         b->set.rounds = b->set.quick ? QUICK_ROUNDS : ROUNDS;
-    if (b->set.rows == 0 && b->set.quick)
-        b->set.rows = QUICK_ROWS;
     const char *tmp = getenv("TMPDIR");
     int len = snprintf(b->dir, sizeof b->dir, "%s/rowhouse-bench-XXXXXX", tmp ? tmp : "/tmp");
     if (len >= (int)sizeof b->dir || mkdtemp(b->dir) == NULL)
         return err_sys(RH_EIO, "cannot make the folder %s", b->dir);
     report_machine(b->command);
     rh_status st = RH_OK;
-    if (!b->set.files && b->set.file == NULL) {
-        report_heading();
+    if (part_wanted(b, CASES))
         st = run_stages(b);
-        if (st == RH_OK)
-            report_goals(b->results, b->n_results);
-    }
-    if (st == RH_OK && (b->set.files || !is_filtered(b)))
-        st = bench_files(
-            &(struct bench_files){.dir = b->dir,
-                                  .file_bytes = b->set.quick ? QUICK_FILE_BYTES : FILE_BYTES,
-                                  .chunk_bytes = (size_t)b->set.chunk_kib << 10,
-                                  .rounds = (unsigned)b->set.rounds,
-                                  .only = b->set.file});
+    if (st == RH_OK && part_wanted(b, FEATURES))
+        st = run_features(b);
+    if (st == RH_OK && part_wanted(b, FILES))
+        st = run_files(b);
     rmdir(b->dir);
     return st;
 }

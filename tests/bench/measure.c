@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/err.h"
@@ -14,13 +15,23 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+double measure_thread_s(void) {
+    struct timespec t = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double now_s(const struct job *j) {
+    return j->of_thread ? measure_thread_s() : (double)clock_now_us() * 1e-6;
+}
+
 static rh_status run_once(const struct runner *r, const struct job *j, double *rows_per_s) {
-    int64_t begin_us = clock_now_us();
+    double begin_s = now_s(j);
     rh_status s = r->contender->run(r->self, j);
     if (s != RH_OK)
         return err_in(s, "%s", r->contender->name);
-    int64_t took_us = clock_now_us() - begin_us;
-    *rows_per_s = (double)j->batches * BENCH_BATCH * 1e6 / (double)(took_us > 0 ? took_us : 1);
+    double took_s = now_s(j) - begin_s;
+    *rows_per_s = (double)j->batches * BENCH_BATCH / (took_s > 0 ? took_s : 1e-6);
     return RH_OK;
 }
 

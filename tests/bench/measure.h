@@ -22,4 +22,7 @@ struct runner {
 rh_status measure(const struct runner *runners, size_t n, const struct job *j, unsigned rounds,
                   struct rate *rates) MUST_CHECK;
 
+/* What this thread has worked, in seconds: what the machine does besides is not in it. */
+double measure_thread_s(void);
+
 #endif

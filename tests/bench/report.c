@@ -61,7 +61,7 @@ void report_heading(void) {
     fflush(stdout);
 }
 
-static void print_rate(const struct rate *r) {
+void report_rate(const struct rate *r) {
     char text[64] = "-";
     if (r->median > 0)
         snprintf(text, sizeof text, "%.2f [%.2f..%.2f]", r->median / 1e6, r->low / 1e6,
@@ -84,7 +84,7 @@ static void print_ratio(double x) {
 void report_result(const struct result *r) {
     printf("%-9s %4u %-8s %-13s", r->transport, r->dim, r->ids, r->work);
     for (unsigned i = 0; i < CONTENDERS; i++)
-        print_rate(&r->rates[i]);
+        report_rate(&r->rates[i]);
     print_ratio(ratio(r, PLAIN));
     print_ratio(ratio(r, BARE));
     printf("\n");

@@ -18,6 +18,9 @@ void report_machine(const char *command);
 void report_heading(void);
 void report_result(const struct result *r);
 
+/* " median [lowest..highest]" in millions, in a column; "-" if it took no part. */
+void report_rate(const struct rate *r);
+
 /* Those goals that these results can tell of. They are no gate. */
 void report_goals(const struct result *results, size_t n);
 

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/child.h"
+#include "tests/bench/fill.h"
 
 struct ours {
     const struct stage *stage;
@@ -54,37 +55,7 @@ static rh_status connect_to(struct ours *o, const char *servers) {
     return rh_table_open(o->client, "bench", &spec, &o->table);
 }
 
-/* ---- full tables ---- */
-
-/* Any value that tells the rows apart. */
-static float first_value(uint64_t id) {
-    return (float)(id % 8191) * 0x1p-12f;
-}
-
-static void fill_rows(const struct stage *s, const uint64_t *ids, float *rows) {
-    for (size_t i = 0; i < BENCH_BATCH; i++)
-        for (size_t k = 0; k < s->dim; k++)
-            rows[i * s->dim + k] = first_value(ids[i]);
-}
-
-/* Writes every row; under Adam also pushes to each, or the optimizer's state would be made while
- * somebody measures. */
-static rh_status fill(struct ours *o) {
-    const struct stage *s = o->stage;
-    static uint64_t ids[BENCH_BATCH];
-    rh_status st = RH_OK;
-    for (uint64_t first = 0; st == RH_OK && first < s->rows; first += BENCH_BATCH) {
-        uint64_t left = s->rows - first;
-        size_t n = left < BENCH_BATCH ? left : BENCH_BATCH;
-        for (size_t i = 0; i < BENCH_BATCH; i++)
-            ids[i] = first + i;
-        fill_rows(s, ids, s->out[0]);
-        st = rh_write(o->table, ids, n, s->out[0]);
-        if (st == RH_OK && s->adam)
-            st = rh_push(o->table, ids, n, s->grads);
-    }
-    return st;
-}
+/* ---- opening ---- */
 
 /* Pulls a few rows from all over the table: a benchmark of wrong answers is worth nothing. */
 static rh_status check(struct ours *o) {
@@ -111,7 +82,7 @@ static rh_status open_ours(const struct stage *s, void **out) {
     if (st == RH_OK)
         st = connect_to(o, local ? s->transport : o->server.address);
     if (st == RH_OK)
-        st = fill(o);
+        st = fill_table(s, o->table, s->adam);
     if (st == RH_OK && !s->adam)
         st = check(o);
     if (st != RH_OK) {
