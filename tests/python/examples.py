@@ -47,6 +47,13 @@ class Examples(unittest.TestCase):
         self.assertLess(losses[-1], 0.6 * losses[example.UNFREEZE - 1])
         self.assertEqual(self.info("words").steps, example.BATCHES - example.UNFREEZE)
 
+    def test_a_soft_prompt_learns_and_the_vocabulary_does_not(self):
+        example, losses = self.matches("prompt_tuning")
+        self.assertLess(sum(losses[-5:]), 0.5 * sum(losses[:5]))
+        vocabulary, prompt = self.info("vocabulary"), self.info("prompt")
+        self.assertEqual((vocabulary.frozen, vocabulary.steps), (example.VOCABULARY, 0))
+        self.assertEqual((prompt.trainable, prompt.steps), (example.PROMPT * example.DIM, example.STEPS))
+
 
 if __name__ == "__main__":
     check.main(sys.modules[__name__])
