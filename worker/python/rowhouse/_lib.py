@@ -127,7 +127,8 @@ class TableInfo(C.Structure):
 
 class LoadOptions(C.Structure):
     _fields_ = [("size", C.c_uint32), ("format", C.c_int), ("vocab", C.c_char_p),
-                ("tensor", C.c_char_p), ("source", C.c_int), ("freeze", C.c_uint32)]
+                ("tensor", C.c_char_p), ("source", C.c_int), ("freeze", C.c_uint32),
+                ("progress", C.c_void_p), ("progress_arg", C.c_void_p)]
 
 
 class LoadReport(C.Structure):
@@ -144,7 +145,8 @@ class FileInfo(C.Structure):
 
 class ExportOptions(C.Structure):
     _fields_ = [("size", C.c_uint32), ("format", C.c_int), ("n", C.c_uint64), ("ids", C.c_void_p),
-                ("words", C.POINTER(C.c_char_p)), ("vocab", C.c_char_p), ("tensor", C.c_char_p)]
+                ("words", C.POINTER(C.c_char_p)), ("vocab", C.c_char_p), ("tensor", C.c_char_p),
+                ("progress", C.c_void_p), ("progress_arg", C.c_void_p)]
 
 
 class Bags(C.Structure):
