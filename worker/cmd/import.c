@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/vecfile.h"
-#include "common/vocab.h"
 #include "worker/cmd/cmd.h"
 #include "worker/cmd/look.h"
 #include "worker/cmd/transfer.h"
@@ -139,43 +137,15 @@ static rh_status join(struct settings *set) {
 
 /* ---- the table ---- */
 
-static rh_status shape_of_file(const struct settings *set, const struct plan *p, uint64_t *rows,
-                               uint32_t *dim) {
-    struct vec_reader *r;
-    const struct vec_options o = {.format = (enum vec_format)p->load.format, .tensor = set->tensor};
-    rh_status s = vec_open_with(p->path, &o, &r);
-    if (s != RH_OK)
-        return s;
-    *rows = vec_rows(r);
-    *dim = vec_dim(r);
-    vec_close(&r);
-    return RH_OK;
-}
-
-static rh_status rows_of_vocab(const char *path, uint64_t *rows) {
-    struct vocab_file *v;
-    rh_status s = vocab_file_open(path, &v);
-    if (s != RH_OK)
-        return s;
-    *rows = 0;
-    for (uint32_t i = 0; i < vocab_file_count(v); i++)
-        if (vocab_file_id(v, i) >= *rows)
-            *rows = vocab_file_id(v, i) + 1;
-    vocab_file_close(&v);
-    return RH_OK;
-}
-
 static rh_status plan_table(const struct settings *set, struct plan *p) {
-    uint64_t rows = (uint64_t)set->rows, file_rows = rows;
-    uint32_t dim = (uint32_t)set->dim, file_dim = dim;
+    rh_file_info file = {.rows = (uint64_t)set->rows, .embedding_dim = (uint32_t)set->dim};
     rh_status s = RH_OK;
-    if (p->load.source == RH_SOURCE_CLIENT && (rows == 0 || dim == 0))
-        s = shape_of_file(set, p, &file_rows, &file_dim);
-    if (s == RH_OK && p->load.source == RH_SOURCE_CLIENT && rows == 0 && set->vocab != NULL)
-        s = rows_of_vocab(set->vocab, &file_rows);
+    if (set->rows == 0 || set->dim == 0)
+        s = rh_file_about(p->path, &p->load, &file);
     if (s != RH_OK)
         return s;
-    rh_table_spec_init(&p->spec, rows != 0 ? rows : file_rows, dim != 0 ? dim : file_dim);
+    rh_table_spec_init(&p->spec, set->rows != 0 ? (uint64_t)set->rows : file.rows,
+                       set->dim != 0 ? (uint32_t)set->dim : file.embedding_dim);
     p->spec.seed = (uint64_t)set->seed;
     for (size_t i = 0; i < OPTIMIZERS; i++)
         if (strcmp(optimizers[i].name, set->optimizer) == 0)
