@@ -296,7 +296,7 @@ static void write_fortran(const char *descr, uint64_t n, uint32_t dim, uint64_t 
 }
 
 START_TEST(rows_of_fortran_order_come_in_portions_of_any_size) {
-    enum { ROWS = 5000, DIM_MAX = 150 };
+    enum { ROWS = 2500, DIM_MAX = 131 };
     static const char *const descrs[] = {"<f4", ">f4", "<f2", ">f2", "<f8", ">f8"};
     static const uint32_t dims[] = {1, 16, 67, DIM_MAX};
     static float got[ROWS * DIM_MAX];
