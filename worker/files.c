@@ -181,7 +181,8 @@ rh_status rh_file_about(const char *path, const rh_load_options *options, rh_fil
     rh_status s =
         take_options("rh_load_options", &o, sizeof o, options, offsetof(rh_load_options, vocab));
     if (s == RH_OK && o.source != RH_SOURCE_AUTO && o.source != RH_SOURCE_CLIENT)
-        s = err_set(RH_EINVAL, "a file of the servers cannot be seen from here: say the table's size");
+        s = err_set(RH_EINVAL,
+                    "a file of the servers cannot be seen from here: say the table's size");
     if (s == RH_OK)
         s = open_files(path, &o, &r, &v);
     if (s != RH_OK)
