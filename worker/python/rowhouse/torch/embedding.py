@@ -153,7 +153,7 @@ class TableModule(nn.Module):
             if rows is None or dim is None:
                 about = files.about(embeddings, **(load or {}))
                 rows, dim = rows or about.rows, dim or about.embedding_dim
-            module = cls(rows, dim, **arguments)
+            module = cls(rows, dim, **arguments)  # type: ignore[call-arg]
             table = module.table
             together(module.weight._source.client,
                      lambda: table.load(embeddings, freeze=freeze, **(load or {})) and None)
@@ -162,7 +162,7 @@ class TableModule(nn.Module):
             if embeddings.dim() != 2:
                 raise AssertionError("Embeddings parameter is expected to be 2-dimensional: its shape is "
                                      f"{tuple(embeddings.shape)}")
-            module = cls(*embeddings.shape, _weight=embeddings, **arguments)
+            module = cls(*embeddings.shape, _weight=embeddings, **arguments)  # type: ignore[call-arg]
             if freeze:
                 module.weight.requires_grad = False
         if freeze:

@@ -73,15 +73,16 @@ class Parameter(nn.Parameter):
                 client: Optional[Client] = None, name: Optional[str] = None,
                 optimizer: Optional[Optimizer] = None, init: Optional[Initializer] = None,
                 seed: int = 0, reduce: str = "sum", nonfinite: str = "refuse") -> Parameter:
-        given = data.detach() if isinstance(data, Tensor) else None
-        tensor = torch.empty(tuple(data)) if given is None else given.clone()
+        given = data.detach().clone() if isinstance(data, Tensor) else None
+        tensor = torch.empty(tuple(data)) if given is None else given
         client = default_client() if client is None else client
         param = client.parameter(name_of(client, name, "Parameter"), tensor.shape, optimizer=optimizer,
                                  init=init, seed=seed, reduce=reduce, nonfinite=nonfinite)
-        self = torch.Tensor._make_subclass(cls, tensor, requires_grad)
+        self: Parameter = torch.Tensor._make_subclass(cls, tensor, requires_grad)  # type: ignore
         self._source = _Dense(client, param, self)
         if given is not None:
-            together(client, lambda: param.write(given.to("cpu", torch.float32)))
+            values = given.to("cpu", torch.float32)
+            together(client, lambda: param.write(values))
         self._source.refresh()
         steps.enroll(self._source)
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
-from typing import Any, Iterable, List
+from typing import Any, Iterable, List, Optional
 
 from ..client import Client
 
@@ -15,7 +15,8 @@ _live: "weakref.WeakSet[Learner]" = weakref.WeakSet()
 class Learner:
     """What gathers gradients between two steps."""
 
-    def __init__(self, client: Client, lr: float) -> None:
+    def __init__(self, client: Client, lr: Optional[float]) -> None:
+        assert lr is not None  # client.table and client.parameter know it
         self.client, self.lr = client, lr
         self.number, self._pid = next(_numbers), os.getpid()
 

@@ -122,8 +122,8 @@ class _Lookup(torch.autograd.Function):
     """ids (n) -> rows (n, dim). Backward hands the gradients to the source, and nothing on."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, ids: Tensor, source: Source, stored: bool,
-                by_freq: bool) -> Tensor:
+    def forward(ctx: Any, anchor: Tensor, ids: Tensor, source: Source,  # type: ignore[override]
+                stored: bool, by_freq: bool) -> Tensor:
         ctx.save_for_backward(ids)
         ctx.source, ctx.by_freq = source, by_freq
         return source.rows(ids, stored)
