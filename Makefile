@@ -326,7 +326,7 @@ bench: all $(BENCH)
 bench-quick: all $(BENCH)
 	@RH_BIN=$(BIN) $(BENCH) --quick
 
-## lint: format, warnings as errors with gcc and clang, shellcheck, floors and doors, exported symbols
+## lint: format, warnings as errors with gcc and clang, shellcheck, floors and doors, types of Python, exported symbols
 ## format: rewrite the C files as clang-format has them
 .PHONY: lint format
 lint:

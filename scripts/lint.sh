@@ -1,5 +1,5 @@
 #!/bin/bash
-# lint.sh [format|build|shell|floors|symbols]... - the rules of the house, all of them when none is named. Prints each
+# lint.sh [format|build|shell|floors|types|symbols]... - the rules of the house, all of them when none is named. Prints each
 # breach, and exits 1 if there was one. floors needs nothing built and no tool beyond a shell's.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -115,12 +115,24 @@ lint_symbols() {
     [ "$exported" = rh_mpi_exchange ] || breach "$plugin exports $exported; it should export rh_mpi_exchange"
 }
 
-[ $# -gt 0 ] || set -- format shell floors build symbols
+# Not everybody has it, and PyTorch, whose types it reads.
+lint_types() {
+    local python=${RH_PYTHON:-/usr/bin/python3} cache
+    if ! "$python" -c 'import mypy, numpy, torch' 2>/dev/null; then
+        echo "lint: types are not checked: $python has no mypy, numpy or torch (Debian: python3-...)"
+        return
+    fi
+    cache=$PWD/${BUILD:-build}/mypy
+    (cd worker/python && "$python" -m mypy --no-error-summary --cache-dir "$cache" -p rowhouse) ||
+        breach 'mypy found faults in worker/python'
+}
+
+[ $# -gt 0 ] || set -- format shell floors types build symbols
 for part in "$@"; do
     case $part in
-    format | build | shell | floors | symbols) "lint_$part" ;;
+    format | build | shell | floors | types | symbols) "lint_$part" ;;
     *)
-        echo 'usage: scripts/lint.sh [format|build|shell|floors|symbols]...' >&2
+        echo 'usage: scripts/lint.sh [format|build|shell|floors|types|symbols]...' >&2
         exit 2
         ;;
     esac

@@ -88,12 +88,12 @@ class TableModule(nn.Module):
         """All rows anew from the normal law (0, 1), for every worker; padding_idx is zeros."""
         self.weight.normal_()
 
-    def _apply(self: M, fn: Any) -> M:
+    def _apply(self: M, fn: Any, *more: Any) -> M:
         """to(), double(), cuda() and so on: rows are handed out accordingly. The table is as it was."""
         probe = fn(torch.empty(0, dtype=self.weight.dtype, device=self.weight.device))
         device = self.weight._device if probe.device == self.weight.device else probe.device
         self._handle = Weight(self.weight._source, probe.dtype, device)
-        return super()._apply(fn)
+        return super()._apply(fn, *more)
 
     def _look_up(self, input: Tensor, flat: Tensor) -> Tensor:
         """(n, dim), of ids (n), which came as input."""
