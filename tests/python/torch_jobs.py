@@ -95,6 +95,19 @@ class Clients(unittest.TestCase):
             rt.step()
             self.assertEqual(a(torch.tensor(1)).tolist(), row)
 
+    def test_over_an_observer_a_table_is_read_and_does_not_learn(self):
+        emb = rt.Embedding(5, 2, client=self.clients[0], name="t")
+        with rowhouse.connect(self.servers.addresses, observer=True) as observer:
+            seen = rt.Embedding(5, 2, client=observer, name="t")
+            self.assertEqual(seen(torch.tensor([1])).tolist(), emb(torch.tensor([1])).tolist())
+            self.assertFalse(seen(torch.tensor([1])).requires_grad)
+            rt.step()  # which an observer cannot
+            for kind, text, rows, name in ((rowhouse.MismatchError, "is (5, 2), not (6, 2)", 6, "t"),
+                                           (LookupError, "no table", 5, "nobody")):
+                with self.assertRaises(kind) as caught:
+                    rt.Embedding(rows, 2, client=observer, name=name)
+                self.assertIn(text, str(caught.exception))
+
     def test_what_all_workers_call_rank_0_does_and_the_others_wait_for(self):
         embs = [rt.Embedding(5, 2, client=c, name="t") for c in self.clients]
         seen = [None, None]

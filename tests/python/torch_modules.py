@@ -225,6 +225,18 @@ class Modules(unittest.TestCase):
         self.assertEqual((a.table.info().steps, self.client.clock - clock), (1, 2))
         self.fails(rowhouse.MismatchError, "embedding_dim", rt.Embedding, 20, 5, client=self.client, name="shared")
 
+    def test_under_bsp_a_step_and_what_changes_a_whole_table_close_the_clock(self):
+        client = rowhouse.connect("local:2", mode="bsp")
+        self.addCleanup(client.close)
+        emb = rt.Embedding(5, 2, client=client, _weight=torch.ones(5, 2), optimizer=rowhouse.SGD(1))
+        rows = [emb.weight.data[1, 0].item()]
+        for change in (lambda: (emb(torch.tensor([1])).sum().backward(), rt.step()), lambda: nn.init.constant_(emb.weight, 7),
+                       lambda: emb.weight.data.copy_(torch.full((5, 2), 3.)), lambda: emb.weight[1].sum(),
+                       lambda: (emb.weight.__setitem__(1, 5), rt.step())):
+            change()
+            rows.append(emb.weight.data[1, 0].item())
+        self.assertEqual(rows, [1, 0, 7, 3, 3, 5])
+
     def test_zero_grad_drops_what_was_gathered(self):
         _, b = self.pair()
         optimizer = rt.Optimizer(b)

@@ -66,8 +66,10 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
         lib.rh_close(handle)  # Ctrl-C just as it succeeded; else it is NULL
         raise
     assert handle.value is not None
-    return Client(handle.value, "bsp" if cfg.mode == Mode.BSP else "async",
-                  cfg.servers.startswith(b"local:"), hook)
+    client = Client(handle.value, hook)
+    client.mode = "bsp" if cfg.mode == Mode.BSP else "async"
+    client.is_local, client.is_observer = cfg.servers.startswith(b"local:"), bool(observer)
+    return client
 
 
 def _close(handle: int, hook: Any) -> None:
@@ -83,11 +85,13 @@ class Client:
     close, by the end of a with block, when nobody holds it or a table of it any more, and when
     Python ends."""
 
-    def __init__(self, handle: int, mode: str, is_local: bool, hook: Any) -> None:
+    mode: str  # "async" or "bsp"
+    is_local: bool  # its shards are private, inside this process
+    is_observer: bool
+
+    def __init__(self, handle: int, hook: Any) -> None:
         self._pointer = handle
         self._close = weakref.finalize(self, _close, handle, hook)
-        self.mode = mode  # "async" or "bsp"
-        self.is_local = is_local  # its shards are private, inside this process
         self.rank: int = lib.rh_rank(handle)
         self.world: int = lib.rh_world(handle)
         self.shards: int = lib.rh_shards(handle)

@@ -183,7 +183,8 @@ class Embedding(TableModule):
     what the rows begin as. device, dtype: of the rows that a forward gives; None: the input's device,
     and torch's default. Tables are float32.
 
-    client: None is default_client(). name: of the table, 1 to 64 of [A-Za-z0-9_.-], the same in every
+    client: None is default_client(). Over an observer's the table must be there, and does not learn
+    here: for inference. name: of the table, 1 to 64 of [A-Za-z0-9_.-], the same in every
     worker; it may be left out over "local:". Modules of one name share one table. optimizer: what the
     servers do with gradients; None is rowhouse.SGD(0.01). init: rows begin as that; None is the normal
     law (0, 1). seed: of init; torch.manual_seed has no say in it. reduce, nonfinite: see client.table.

@@ -16,14 +16,14 @@ class Learner:
     """What gathers gradients between two steps."""
 
     def __init__(self, client: Client, lr: Optional[float]) -> None:
-        assert lr is not None  # client.table and client.parameter know it
-        self.client, self.lr = client, lr
+        self.client, self.lr = client, lr or 0.0  # None: of an observer, which never learns
         self.number, self._pid = next(_numbers), os.getpid()
 
     @property
     def is_alive(self) -> bool:
-        """Not closed, and not a forked child's view of its parent's."""
-        return not self.client.closed and self._pid == os.getpid()
+        """Not closed, not of an observer, not a forked child's view of its parent's."""
+        client = self.client
+        return not client.closed and not client.is_observer and self._pid == os.getpid()
 
     def push(self, batch: Any) -> bool:
         """Puts what was gathered into the batch and forgets it; False if there was nothing."""

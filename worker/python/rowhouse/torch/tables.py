@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..client import Client
+from ..errors import MismatchError
 from ..table import Table
 from . import steps
 
@@ -27,7 +28,7 @@ class Source(steps.Learner):
         self.table, self.given = table, given
         self.name = table.name
         self.num_embeddings, self.embedding_dim = table.num_embeddings, table.embedding_dim
-        self.trainable = True  # as this process has said; what servers drop is theirs to know
+        self.trainable = not client.is_observer  # as this process has said; what servers drop is theirs to know
         self.anchor = torch.empty(0, requires_grad=True)  # a lookup has no other input to learn
         self._waiting: List[Tuple[Tensor, Tensor]] = []
         self._lock = threading.Lock()
@@ -41,7 +42,10 @@ class Source(steps.Learner):
             if repr(sorted(given.items())) == repr(sorted(known.given.items())):
                 return known
             # What does not go together the servers say below; another lr does.
-        table = client.table(name, **given)
+        table = client.table(name, **given) if not client.is_observer else client.find(name)
+        if (table.num_embeddings, table.embedding_dim) != (num_embeddings, embedding_dim):
+            raise MismatchError(f"table {name} is ({table.num_embeddings}, {table.embedding_dim}), not "
+                                f"({num_embeddings}, {embedding_dim})")
         if known is None:
             known = cls._live[client, name] = cls(client, table, given)
             steps.enroll(known)
