@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 
 build=${BUILD:-build}
-limit=${RH_TEST_LIMIT:-120}
+limit=${RH_TEST_LIMIT:-240}
 export LC_ALL=C RH_BUILD=$PWD/$build RH_BIN=$PWD/$build/bin RH_SAN=${SAN:-}
 # Check's own 4 seconds are too few where others use the machine too.
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-30}
