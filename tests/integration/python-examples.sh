@@ -1,7 +1,7 @@
 #!/bin/bash
-# python-examples.sh - the examples in Python come to plain torch's losses, over local: and under rowhouse run.
+# python-examples.sh - the examples in Python come to plain torch's losses, over local:.
 set -u
 # shellcheck source=tests/integration/need-python.sh
 . "${0%/*}/need-python.sh" numpy torch
 export OMP_NUM_THREADS=1
-exec "$python" -B tests/python/examples.py
+exec "$python" -B tests/python/examples.py Local

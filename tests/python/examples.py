@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""examples.py [Examples.TEST...] - the examples in Python beside themselves with --plain: over local:, and as they
-are run by a user, under rowhouse run with two servers."""
+"""examples.py [CLASS[.TEST]...] - the examples in Python beside themselves with --plain: Local over local:, Launched as
+a user runs them, under rowhouse run with two servers."""
 import importlib
 import os
 import re
@@ -11,34 +11,28 @@ import unittest
 sys.dont_write_bytecode = True
 here = os.path.dirname(os.path.abspath(__file__))
 package = os.path.join(here, "../../worker/python")
-sys.path[:0] = [here, package, os.path.join(package, "examples")]
+sys.path[:0] = [here, os.path.join(here, "../support"), package, os.path.join(package, "examples")]
 
 import numpy as np  # noqa: E402
 
 import check  # noqa: E402
 import rowhouse.torch  # noqa: E402
+from relay import Relay  # noqa: E402
+from servers import Servers  # noqa: E402
 
 os.environ["RH_SERVERS"] = "local:3"
 RTOL = 1e-4  # as the examples' docstrings have it
 
 
-class Examples(unittest.TestCase):
+class Local(unittest.TestCase):
     def matches(self, name):
         """The example equals plain torch; returns its module and its losses."""
         example = importlib.import_module(name)
         plain, own = example.train(plain=True), example.train()
         np.testing.assert_allclose(own, plain, rtol=RTOL, atol=0)
-        done = subprocess.run(
-            [os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse"), "run", "-s", "2", "-w", "1", "--",
-             sys.executable, "-B", example.__file__], text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=60, env={**os.environ, "PYTHONPATH": package})
-        printed = [(int(i), float(loss)) for i, loss in re.findall(r"(\d+): loss ([\d.]+)", done.stdout)]
-        self.assertEqual((done.returncode, len(printed)), (0, len(plain) // 10), done.stdout)
-        np.testing.assert_allclose([loss for _, loss in printed], [plain[i - 1] for i, _ in printed], rtol=RTOL)
         return example, own
 
     def info(self, table):
-        """Of what the run over local: has left."""
         return rowhouse.torch.default_client().find(table).info()
 
     def test_a_text_classifier_learns_its_words_once_they_are_unfrozen(self):
@@ -53,6 +47,50 @@ class Examples(unittest.TestCase):
         vocabulary, prompt = self.info("vocabulary"), self.info("prompt")
         self.assertEqual((vocabulary.frozen, vocabulary.steps), (example.VOCABULARY, 0))
         self.assertEqual((prompt.trainable, prompt.steps), (example.PROMPT * example.DIM, example.STEPS))
+
+    def test_a_factorization_machine_learns(self):
+        example, losses = self.matches("factorization_machine")
+        self.assertEqual(len(losses), example.STEPS)
+        self.assertLess(sum(losses[-10:]), 0.9 * sum(losses[:10]))
+
+    def test_a_step_of_the_factorization_machine_is_one_round_trip(self):
+        import factorization_machine as example
+        before = os.environ["RH_SERVERS"], example.STEPS
+        took = []
+        for example.STEPS in (10, 30):
+            with Servers(1) as servers, Relay(servers.addresses[0]) as relay:
+                os.environ["RH_SERVERS"] = relay.address
+                example.train()
+                took.append(relay.round_trips)
+                with rowhouse.connect(servers.addresses, observer=True) as observer:
+                    steps = [observer.find(f"C{f + 1}").info().steps for f in range(example.FIELDS)]
+            self.assertEqual(steps, [example.STEPS] * example.FIELDS)
+        os.environ["RH_SERVERS"], example.STEPS = before
+        # 20 more steps. Where a busy machine makes a batch take longer than its first answer, a few count twice.
+        self.assertAlmostEqual(took[1] - took[0], 20, delta=10, msg=took)
+
+
+class Launched(unittest.TestCase):
+    def matches(self, name):
+        """What it prints are the losses of plain torch."""
+        example = importlib.import_module(name)
+        plain = example.train(plain=True)
+        done = subprocess.run(
+            [os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse"), "run", "-s", "2", "-w", "1", "--",
+             sys.executable, "-B", example.__file__], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=60, env={**os.environ, "PYTHONPATH": package})
+        printed = [(int(i), float(loss)) for i, loss in re.findall(r"(\d+): loss ([\d.]+)", done.stdout)]
+        self.assertEqual((done.returncode, len(printed)), (0, len(plain) // 10), done.stdout)
+        np.testing.assert_allclose([loss for _, loss in printed], [plain[i - 1] for i, _ in printed], rtol=RTOL)
+
+    def test_the_text_classifier(self):
+        self.matches("text_classifier")
+
+    def test_the_soft_prompt(self):
+        self.matches("prompt_tuning")
+
+    def test_the_factorization_machine(self):
+        self.matches("factorization_machine")
 
 
 if __name__ == "__main__":
