@@ -69,18 +69,32 @@ class Local(unittest.TestCase):
         # 20 more steps. Where a busy machine makes a batch take longer than its first answer, a few count twice.
         self.assertAlmostEqual(took[1] - took[0], 20, delta=10, msg=took)
 
+    def test_a_vision_transformer_learns_where_patches_are(self):
+        example, losses = self.matches("vision_transformer")
+        self.assertEqual(len(losses), example.STEPS)
+        self.assertLess(sum(losses[-10:]), 0.1 * sum(losses[:10]))
+        client = rowhouse.torch.default_client()
+        for name, shape in (("class-token", (1, 1, example.DIM)), ("positions", (1, example.PATCHES + 1, example.DIM))):
+            self.assertEqual(client.parameter(name, shape, optimizer=rowhouse.AdamW(lr=0.01)).table.info().steps,
+                             example.STEPS)
+
 
 class Launched(unittest.TestCase):
     def matches(self, name):
         """What it prints are the losses of plain torch."""
         example = importlib.import_module(name)
-        plain = example.train(plain=True)
-        done = subprocess.run(
-            [os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse"), "run", "-s", "2", "-w", "1", "--",
-             sys.executable, "-B", example.__file__], text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=60, env={**os.environ, "PYTHONPATH": package})
-        printed = [(int(i), float(loss)) for i, loss in re.findall(r"(\d+): loss ([\d.]+)", done.stdout)]
-        self.assertEqual((done.returncode, len(printed)), (0, len(plain) // 10), done.stdout)
+        program = os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse")
+        with subprocess.Popen(
+                [program, "run", "-s", "2", "-w", "1", "--", sys.executable, "-B", example.__file__], text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": package}) as job:
+            try:
+                plain = example.train(plain=True)  # meanwhile
+                said, _ = job.communicate(timeout=60)
+            except BaseException:
+                job.terminate()
+                raise
+        printed = [(int(i), float(loss)) for i, loss in re.findall(r"(\d+): loss ([\d.]+)", said)]
+        self.assertEqual((job.returncode, len(printed)), (0, len(plain) // 10), said)
         np.testing.assert_allclose([loss for _, loss in printed], [plain[i - 1] for i, _ in printed], rtol=RTOL)
 
     def test_the_text_classifier(self):
@@ -91,6 +105,9 @@ class Launched(unittest.TestCase):
 
     def test_the_factorization_machine(self):
         self.matches("factorization_machine")
+
+    def test_the_vision_transformer(self):
+        self.matches("vision_transformer")
 
 
 if __name__ == "__main__":
