@@ -109,6 +109,8 @@ INNER_OBJS    := $(sort $(SERVER_OBJS) $(COMMAND_OBJS) $(WORD2VEC_OBJS) $(call o
 UNIT_OBJS     := $(call objects,tests/unit/*.c)
 INTEGRATION   := $(call objects,tests/integration/test_*.c)
 FUZZ_MAINS    := $(call objects,tests/fuzz/fuzz_*.c)
+# The decoders are on the two lowest floors: what is above need not be built for libFuzzer.
+FUZZ_OBJS     := $(sort $(COMMON_OBJS) $(PROTO_OBJS) $(call objects,tests/support/*.c))
 BENCH_OBJS    := $(call objects,tests/bench/*.c)
 ALL_OBJS      := $(INNER_OBJS) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTEGRATION) $(FUZZ_MAINS) $(BENCH_OBJS)
 
@@ -212,7 +214,11 @@ $(BENCH): $(BENCH_OBJS) $(OBJ)/inner.a
 	$(call say,LINK)
 	$(link) -pie $(LIBS)
 
-$(FUZZERS): $(BUILD)/tests/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/inner.a
+$(OBJ)/fuzz.a: $(FUZZ_OBJS) $(OBJ)/sources
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) qcs $@ $(FUZZ_OBJS)
+
+$(FUZZERS): $(BUILD)/tests/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/fuzz.a
 	$(call say,LINK)
 	$(link) -pie -fsanitize=fuzzer $(LIBS)
 
@@ -262,11 +268,14 @@ quality: $(PROGRAMS) $(PLUGIN) $(WORDNET)
 
 run_tests = @BUILD=$(BUILD) SAN=$(SAN) tests/integration/run.sh
 
+fuzzers = @+! $(can_fuzz) || $(again) $(FUZZED) fuzzers
+
 ## test: set up, build, and run every test
 .PHONY: test test-programs test-unit test-integration
 test:
 	@$(SETUP) test
 	@+$(again) all test-programs
+	$(fuzzers)
 	$(run_tests) $(UNIT) $(CHECKS) $(SCRIPTS)
 
 test-programs: $(UNIT) $(CHECKS)
@@ -277,6 +286,7 @@ test-unit: $(UNIT)
 
 ## test-integration: whole programs and real processes alone
 test-integration: all $(CHECKS)
+	$(fuzzers)
 	$(run_tests) $(CHECKS) $(SCRIPTS)
 
 ## parity-long: thousands of random tables against torch [PARITY_CASES=5000] [PARITY_SEED=N]
@@ -304,19 +314,21 @@ tsan:
 	$(call sanitized,tsan,thread)
 
 ## fuzz: libFuzzer on every decoder, FUZZ_SECONDS=10 each
-.PHONY: fuzz fuzz-run
+.PHONY: fuzz fuzz-run fuzzers
 FUZZ_SECONDS := 10
+FUZZED := BUILD=$(BUILD)/fuzz SAN=fuzzer CC=clang
 fuzz:
 	@command -v clang >/dev/null || { echo 'fuzz: clang is missing; scripts/setup.sh lint' >&2; exit 1; }
-	@+$(again) BUILD=build/fuzz SAN=fuzzer CC=clang fuzz-run
+	@+$(again) $(FUZZED) fuzz-run
 
-fuzz-run: $(FUZZERS)
-	@for fuzzer in $^; do \
-	    name=$${fuzzer##*/}; corpus=$(BUILD)/corpus/$$name; log=$(BUILD)/$$name.log; mkdir -p $$corpus; \
-	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(BUILD)/$$name- \
-	        $$corpus $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) >$$log 2>&1 || { tail -n 40 $$log; exit 1; }; \
-	    echo "ok $$name, $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs"; \
-	done
+fuzz-run: fuzzers
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
+
+fuzzers: $(FUZZERS)
+
+# Whether clang is here, with libFuzzer and the sanitizers: it can build an empty one.
+can_fuzz = { mkdir -p $(BUILD)/fuzz && echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+    clang -fsanitize=fuzzer,address,undefined -x c -o $(BUILD)/fuzz/empty - 2>/dev/null; }
 
 ## bench: rows per second, pulled and pushed, per transport: medians of five
 ## bench-quick: the same on smaller tables, in under two minutes
