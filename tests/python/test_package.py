@@ -73,10 +73,15 @@ class Package(unittest.TestCase):
         self.assertGreater(turns, 5)  # with the GIL held it would be 1 or 2
 
     def test_initializers_are_torchs_laws(self):
-        def spread(init):
+        def draw(init):
             with rowhouse.connect("local:") as c:
-                rows = c.table("t", 2000, 50, init=init).pull(np.arange(2000))
-            return float(rows.mean()), float(rows.std()), float(np.abs(rows).max())
+                return c.table("t", 2000, 50, init=init).pull(np.arange(2000)).ravel()
+
+        def distance(a, b):
+            """Kolmogorov and Smirnov's, of two samples of n: below 1.95 * sqrt(2 / n) in 999 of 1000 pairs."""
+            every = np.concatenate((a, b))
+            below = [np.searchsorted(np.sort(x), every, "right") / len(x) for x in (a, b)]
+            return np.abs(below[0] - below[1]).max()
         torch.manual_seed(0)
         weight = torch.empty(2000, 50)
         for name, arguments in (("uniform", (-0.5, 0.25)), ("normal", (1, 0.5)), ("xavier_uniform", (2,)),
@@ -85,16 +90,24 @@ class Package(unittest.TestCase):
                                 ("kaiming_normal", (0, "fan_out", "relu")), ("zeros", ()), ("ones", ()),
                                 ("constant", (0.125,)), ("kaiming_normal", (0, "fan_in", "tanh"))):
             getattr(torch.nn.init, name + "_")(weight, *arguments)
-            mean, std, largest = spread(getattr(rowhouse.init, name)(*arguments))
-            scale = max(1e-6, float(weight.std()))
-            self.assertAlmostEqual(mean, float(weight.mean()), delta=0.02 * scale, msg=name)
-            self.assertAlmostEqual(std, float(weight.std()), delta=0.02 * scale, msg=name)
+            ours, theirs = draw(getattr(rowhouse.init, name)(*arguments)), weight.numpy().ravel()
+            scale = max(1e-6, float(theirs.std()))
+            self.assertAlmostEqual(ours.mean(), theirs.mean(), delta=0.02 * scale, msg=name)
+            self.assertAlmostEqual(ours.std(), theirs.std(), delta=0.02 * scale, msg=name)
+            self.assertLess(distance(ours, theirs), 1.95 * (2 / len(ours)) ** 0.5, name)
             if "normal" not in name or "trunc" in name:
-                self.assertAlmostEqual(largest, float(weight.abs().max()), delta=0.001, msg=name)
-        for name in ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
-            self.assertAlmostEqual(rowhouse.init.calculate_gain(name), torch.nn.init.calculate_gain(name))
-        self.assertAlmostEqual(rowhouse.init.calculate_gain("leaky_relu", 0.5),
-                               torch.nn.init.calculate_gain("leaky_relu", 0.5))
+                self.assertAlmostEqual(np.abs(ours).max(), np.abs(theirs).max(), delta=0.001, msg=name)
+
+    def test_gains_are_torchs_for_every_nonlinearity_and_no_other(self):
+        for name, *param in (("linear",), ("conv1d",), ("conv2d",), ("conv3d",), ("conv_transpose1d",),
+                             ("conv_transpose2d",), ("conv_transpose3d",), ("sigmoid",), ("tanh",), ("relu",),
+                             ("leaky_relu",), ("leaky_relu", 0.5), ("leaky_relu", 0), ("selu",)):
+            self.assertEqual(rowhouse.init.calculate_gain(name, *param),
+                             torch.nn.init.calculate_gain(name, *param), name)
+        for name in ("gelu", "conv", "conv4d", "conv_transpose", ""):
+            for module in rowhouse.init, torch.nn.init:
+                with self.assertRaises(ValueError):
+                    module.calculate_gain(name)
 
     def test_optimizers_have_torchs_arguments_and_defaults(self):
         for name in ("SGD", "Adagrad", "SparseAdam", "Adam", "AdamW", "RMSprop"):

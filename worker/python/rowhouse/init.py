@@ -82,8 +82,11 @@ def xavier_normal(gain: float = 1.0) -> Initializer:
     return Initializer(f"xavier_normal({gain!r})", _by_shape("xavier_normal", gain))
 
 
+_CONVOLUTIONS = tuple(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))
+
+
 def _nonlinearity(name: str) -> Nonlinearity:
-    if name.startswith("conv"):  # torch's conv1d, conv_transpose2d, ...: gain 1, as linear
+    if name in _CONVOLUTIONS:  # torch counts them among the nonlinearities; the gain is linear's
         return Nonlinearity.LINEAR
     return _lib.choose(Nonlinearity, name, "nonlinearity")
 
