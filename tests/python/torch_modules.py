@@ -192,9 +192,9 @@ class Modules(unittest.TestCase):
 
     def test_a_gradient_that_others_share_and_change_is_ours_still(self):
         _, b = self.pair()
-        p = nn.Parameter(torch.zeros(8))
-        (b(torch.tensor([1, 2])).reshape(-1) + p).sum().backward()
-        p.grad.zero_()
+        p = nn.Parameter(torch.zeros(4, 2))
+        ((b(torch.tensor([1, 2])).reshape(-1) + p.reshape(-1)) * torch.ones(8)).sum().backward()
+        p.grad.zero_()  # in the memory of the gradient that emb has got
         self.assertEqual(b.weight.grad.to_dense()[1].tolist(), [1] * 4)
 
     def test_gradients_of_many_lookups_are_added_up_before_they_fill_memory(self):
