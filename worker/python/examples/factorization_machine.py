@@ -14,9 +14,11 @@ the default: nobody waits for a clock. Rows arrive in, and gradients leave from,
 
 With --plain it is 26 torch.nn.Embedding and torch.optim.Adagrad, which begin as the rows that servers
 draw: these depend on the table's name and seed alone, so that "local:" gives them, too. The losses are
-the same: all within 1e-4 of each other, relatively (tests/python/examples.py holds them to it)."""
+the same: all within 1e-4 of each other, relatively (tests/python/examples.py holds them to it).
+
+One worker: of several each would have a layer of its own, and read the same lines."""
 import sys
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +35,7 @@ def made_up(lines: int) -> Iterator[str]:
     """Lines; some values of a category are common, and all make a click more or less likely."""
     draw = torch.Generator().manual_seed(1)
     values = [(torch.rand(lines, generator=draw) ** 4 * rows).long() for rows in ROWS]
-    likely = sum(torch.randn(rows, generator=draw)[v] for rows, v in zip(ROWS, values))
+    likely = torch.stack([torch.randn(rows, generator=draw)[v] for rows, v in zip(ROWS, values)]).sum(0)
     counts = (3 * torch.randn(lines, COUNTS, generator=draw)).exp().long()
     clicks = torch.rand(lines, generator=draw) < torch.sigmoid(likely * 0.7 - 1)
     for i in range(lines):
@@ -84,9 +86,8 @@ class Plain:
 
     def __init__(self) -> None:
         with rowhouse.connect("local:") as client:
-            self.tables = nn.ModuleList(
-                nn.Embedding(*t.shape, sparse=True, _weight=t)
-                for t in (torch.from_numpy(t.pull(range(t.num_embeddings))) for t in open_tables(client)))
+            begin = [torch.from_numpy(t.pull(range(t.num_embeddings))) for t in open_tables(client)]
+        self.tables = nn.ModuleList(nn.Embedding.from_pretrained(b, freeze=False, sparse=True) for b in begin)
         self.optimizer = torch.optim.Adagrad(self.tables.parameters(), LR)
 
     def exchange(self, ids: Optional[Tensor]) -> Tensor:
@@ -107,7 +108,8 @@ def train(plain: bool = False) -> List[float]:
     torch.manual_seed(0)
     lines = list(made_up(STEPS * BATCH))
     batches = [parse(lines[i:i + BATCH]) for i in range(0, len(lines), BATCH)]
-    fields, layer = Plain() if plain else Served(), nn.Linear(COUNTS, 1)
+    fields: Union[Plain, Served] = Plain() if plain else Served()
+    layer = nn.Linear(COUNTS, 1)
     optimizer = torch.optim.Adagrad(layer.parameters(), LR)
     losses, rows = [], fields.exchange(batches[0][0])
     for i, (_, counts, labels) in enumerate(batches):

@@ -13,7 +13,7 @@ ASK_COLOUR; what is wanted is the size.
 With --plain it is torch.nn.Embedding and torch.optim.Adam. The losses are the same: all within 1e-4
 of each other, relatively (tests/python/examples.py holds them to it).
 
-One worker; with more, each would hand in its gradients of the same prompt."""
+One worker: of several each would begin the prompt anew."""
 import sys
 from typing import Any, Iterator, List, Tuple
 
