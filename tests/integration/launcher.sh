@@ -164,6 +164,17 @@ test_what_a_server_cannot_do_is_said_in_one_line() {
     [[ $err == *--insecure* ]] || fail 'the way out is not named'
 }
 
+test_a_hostfile_without_room_is_said_in_one_line() {
+    echo 'localhost slots=4' >"$dir/four"
+    echo 'localhost slots=3' >"$dir/three"
+    run -s 2 -w 2 --hostfile "$dir/four" -- true
+    expect 0
+    run -s 2 -w 2 --hostfile "$dir/three" -- true
+    expect 1
+    [[ $err == *"Has $dir/three slots for 2 servers and 2 workers"* ]] || fail 'the question'
+    nobody_is_left
+}
+
 # ---- how a program ends ----
 
 test_a_program_that_is_not_there_is_127() {

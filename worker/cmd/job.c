@@ -29,6 +29,7 @@ struct job {
     pid_t mpirun;
     int stderr_fd; /* mpirun's, with that of all ranks */
     uint32_t workers, ended;
+    const char *doubt;
 
     bool said;     /* the one line of a failure */
     bool mid_line; /* what was passed on last did not end a line */
@@ -175,7 +176,8 @@ static int conclude(struct job *j, int status) {
     else if (code > 128 && code < 128 + NSIG) /* 255 is ssh's, too */
         say(j, "one of mpirun's processes was killed by signal %d; the job is stopped", code - 128);
     else if (code != 0)
-        say(j, "mpirun ended with status %d; the line of --dry-run, run by hand, says why", code);
+        say(j, "mpirun ended with status %d; the line of --dry-run, run by hand, says why%s", code,
+            j->doubt);
     return code;
 }
 
@@ -199,8 +201,8 @@ static int start(struct job *j, char *const *line, const sigset_t *mask) {
     return s == RH_ENOTFOUND ? STATUS_NOT_FOUND : 1;
 }
 
-int job_run(char *const *line, uint32_t workers) {
-    struct job j = {.workers = workers, .stderr_fd = -1};
+int job_run(char *const *line, uint32_t workers, const char *doubt) {
+    struct job j = {.workers = workers, .doubt = doubt, .stderr_fd = -1};
     sigset_t wanted, before;
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGCHLD);

@@ -8,8 +8,9 @@
 /* The variable that makes supervisors write notes. */
 #define JOB_NOTES "RH_NOTES"
 
-/* line: mpirun and its arguments. Returns what the job exits with: the program's status, 128 and a
- * signal's number, or that of whatever failed. */
-int job_run(char *const *line, uint32_t workers);
+/* line: mpirun and its arguments. doubt: what ends the line of a failure that nobody has explained, or
+ * "". Returns what the job exits with: the program's status, 128 and a signal's number, or that of
+ * whatever failed. */
+int job_run(char *const *line, uint32_t workers, const char *doubt);
 
 #endif

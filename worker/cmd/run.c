@@ -290,6 +290,17 @@ static rh_status check(const struct settings *set, char **program, char *server,
     return RH_OK;
 }
 
+/* Under a hostfile mpirun fails with words that we do not show, and mostly for these two reasons. */
+static int run_line(const struct settings *set, const struct words *line) {
+    char doubt[512] = "";
+    if (set->hostfile != NULL)
+        snprintf(doubt, sizeof doubt,
+                 ". Has %.300s slots for %lld servers and %lld workers, on hosts that answer?",
+                 set->hostfile, (long long)set->servers, (long long)set->workers);
+    settle(set, false);
+    return job_run(line->p, (uint32_t)set->workers, doubt);
+}
+
 /* With settings that were read. The exit code. */
 static int run(struct conf *c, const struct settings *set, const struct parts *p) {
     char server[4096];
@@ -303,12 +314,10 @@ static int run(struct conf *c, const struct settings *set, const struct parts *p
     struct words line = {0};
     make_line(&line, set, server, p);
     int code = CMD_OK;
-    if (set->dry_run) {
+    if (set->dry_run)
         print_line(set, &line);
-    } else {
-        settle(set, false);
-        code = job_run(line.p, (uint32_t)set->workers);
-    }
+    else
+        code = run_line(set, &line);
     words_fini(&line);
     int ended = cmd_end(c, RH_OK);
     return code != CMD_OK ? code : ended;
