@@ -111,8 +111,10 @@ uint64_t freeze_next_listed(const struct freeze *f, uint64_t row) {
         return FREEZE_NONE;
     while (row < f->index->rows) {
         uint64_t page = row / PAGE_ROWS;
-        if (!(f->pages[page / WORD_ROWS] >> page % WORD_ROWS & 1)) {
-            row = (page + 1) * PAGE_ROWS;
+        uint64_t pages = f->pages[page / WORD_ROWS] >> page % WORD_ROWS;
+        if ((pages & 1) == 0) {
+            uint64_t next = page + 1 + (pages == 0 ? 63 - page % WORD_ROWS : 0);
+            row = next * PAGE_ROWS;
             continue;
         }
         uint64_t word = f->listed[row / WORD_ROWS] >> row % WORD_ROWS;
@@ -215,18 +217,55 @@ rh_status freeze_range(struct freeze *f, uint64_t first, uint64_t count, uint64_
     return RH_OK;
 }
 
+static void list_row(struct freeze *f, uint64_t row, uint64_t until) {
+    uint64_t page = row / PAGE_ROWS;
+    f->n_listed += !freeze_is_listed(f, row);
+    f->listed[row / WORD_ROWS] |= UINT64_C(1) << row % WORD_ROWS;
+    f->pages[page / WORD_ROWS] |= UINT64_C(1) << page % WORD_ROWS;
+    f->own[row] = until == FREEZE_FOR_EVER ? UINT32_MAX : (uint32_t)until;
+}
+
 void freeze_rows(struct freeze *f, const uint64_t *rows, uint32_t n, uint64_t until) {
     assert(f->listed != NULL);
     assert(until < UINT32_MAX || until == FREEZE_FOR_EVER);
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t row = rows[i], page = row / PAGE_ROWS;
-        f->n_listed += !freeze_is_listed(f, row);
-        f->listed[row / WORD_ROWS] |= UINT64_C(1) << row % WORD_ROWS;
-        f->pages[page / WORD_ROWS] |= UINT64_C(1) << page % WORD_ROWS;
-        f->own[row] = until == FREEZE_FOR_EVER ? UINT32_MAX : (uint32_t)until;
-    }
+    for (uint32_t i = 0; i < n; i++)
+        list_row(f, rows[i], until);
     if (n > 0)
         f->lists_most = most(f->lists_most, until);
     f->lists_least = least(f->lists_least, until);
     sum_up(f);
+}
+
+/* ---- from a checkpoint ---- */
+
+void freeze_restore_rows(struct freeze *f, const uint64_t *rows, const uint64_t *untils,
+                         uint32_t n) {
+    assert(f->listed != NULL);
+    for (uint32_t i = 0; i < n; i++)
+        list_row(f, rows[i], untils[i]);
+}
+
+static bool is_until(uint64_t until) {
+    return until < UINT32_MAX || until == FREEZE_FOR_EVER;
+}
+
+rh_status freeze_restore(struct freeze *f, struct freeze_run *runs, uint32_t n,
+                         uint64_t lists_least, uint64_t lists_most) {
+    bool good = n > 0 && n <= FREEZE_RUNS_MAX && is_until(lists_least) && is_until(lists_most);
+    for (uint32_t i = 0; good && i < n; i++) {
+        good = is_until(runs[i].until) && runs[i].first < f->index->num;
+        if (i == 0)
+            good &= runs[i].first == 0;
+        else
+            good &= runs[i].first > runs[i - 1].first && runs[i].until != runs[i - 1].until;
+    }
+    if (!good)
+        return err_set(RH_ECORRUPT, "its %" PRIu32 " ranges of frozen rows make no sense", n);
+    free(f->runs);
+    f->runs = runs;
+    f->n_runs = n;
+    f->lists_least = lists_least;
+    f->lists_most = lists_most;
+    sum_up(f);
+    return RH_OK;
 }

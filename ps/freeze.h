@@ -60,6 +60,15 @@ rh_status freeze_open_lists(struct freeze *f) MUST_CHECK;
 /* A list, of which n rows are this shard's; n may be 0. */
 void freeze_rows(struct freeze *f, const uint64_t *rows, uint32_t n, uint64_t until);
 
+/* ---- from a checkpoint, into one as after freeze_init: first all listed rows (freeze_open_lists
+ * comes before), then this ---- */
+void freeze_restore_rows(struct freeze *f, const uint64_t *rows, const uint64_t *untils,
+                         uint32_t n);
+/* Takes runs, from malloc, n of them. RH_ECORRUPT: they are none, or until is none; runs is still the
+ * caller's then. */
+rh_status freeze_restore(struct freeze *f, struct freeze_run *runs, uint32_t n,
+                         uint64_t lists_least, uint64_t lists_most) MUST_CHECK;
+
 static inline bool freeze_is_whole(const struct freeze *f, uint64_t clock) {
     return clock < f->whole;
 }

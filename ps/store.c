@@ -59,6 +59,8 @@ rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slot
     s->stride = stride_for(s->dim);
     s->slot_stride = stride_for(s->slot_dim);
     s->touched_bytes = (rows / 64 + (rows % 64 != 0)) * sizeof *s->touched;
+    uint64_t pages = rows / STORE_PAGE_ROWS + (rows % STORE_PAGE_ROWS != 0);
+    s->pages_bytes = (pages / 64 + (pages % 64 != 0)) * sizeof *s->pages;
     if (!size_mul3(rows, s->stride, sizeof(float), &s->weight_bytes) ||
         !size_mul3(rows, s->slot_stride, sizeof(float), &s->slot_bytes) ||
         !size_mul3(rows, s->own_dim, sizeof(float), &s->own_bytes))
@@ -69,7 +71,8 @@ rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slot
     if (s->weights == NULL)
         return RH_ENOMEM;
     s->touched = reserve(s, "touched bits", s->touched_bytes);
-    if (s->touched == NULL) {
+    s->pages = s->touched == NULL ? NULL : reserve(s, "touched bits", s->pages_bytes);
+    if (s->pages == NULL) {
         store_fini(s);
         return RH_ENOMEM;
     }
@@ -90,6 +93,8 @@ void store_fini(struct store *s) {
     close_slots(s);
     if (s->touched != NULL)
         munmap(s->touched, s->touched_bytes);
+    if (s->pages != NULL)
+        munmap(s->pages, s->pages_bytes);
     *s = (struct store){0};
 }
 
@@ -100,6 +105,7 @@ void store_reset(struct store *s) {
     (void)madvise(s->weights, s->weight_bytes, MADV_DONTNEED);
     if (madvise(s->touched, s->touched_bytes, MADV_DONTNEED) != 0)
         memset(s->touched, 0, s->touched_bytes);
+    memset(s->pages, 0, s->pages_bytes);
     s->n_touched = 0;
 }
 
@@ -111,6 +117,23 @@ rh_status store_open_slots(struct store *s) {
     if (s->own == NULL && s->own_dim != 0)
         s->own = reserve(s, "optimizer state per row", s->own_bytes);
     return s->own != NULL || s->own_dim == 0 ? RH_OK : RH_ENOMEM;
+}
+
+uint64_t store_next_touched(const struct store *s, uint64_t row) {
+    while (row < s->rows) {
+        uint64_t page = row / STORE_PAGE_ROWS;
+        uint64_t pages = s->pages[page >> 6] >> (page & 63);
+        if ((pages & 1) == 0) {
+            uint64_t next = page + 1 + (pages == 0 ? 63 - (page & 63) : 0);
+            row = next * STORE_PAGE_ROWS;
+            continue;
+        }
+        uint64_t word = s->touched[row >> 6] >> (row & 63);
+        if (word != 0)
+            return row + (uint64_t)__builtin_ctzll(word);
+        row = (row / 64 + 1) * 64;
+    }
+    return STORE_NONE;
 }
 
 uint64_t store_memory_bytes(const struct store *s) {

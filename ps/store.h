@@ -12,18 +12,23 @@
 
 #include "common/status.h"
 
+enum { STORE_PAGE_ROWS = 32768 }; /* a memory page of bits */
+#define STORE_NONE UINT64_MAX
+
 struct store {
     float *weights; /* (rows, stride) */
     float *slots;   /* (rows, slot_stride), NULL before store_open_slots */
     float *own;     /* (rows, own_dim), likewise. Apart from the slots: behind them, one word would
                           cost a whole line of each row */
     uint64_t *touched; /* bit r: row r was written or updated; its weights count */
+    uint64_t *pages;   /* bit p: rows STORE_PAGE_ROWS p .. may have touched ones, so that those of
+                          a huge table are found without a look at every bit */
     uint64_t rows, n_touched;
     uint32_t dim,
         stride; /* floats; stride: next power of two below 64 bytes, else a multiple of 64 bytes */
     uint32_t slot_dim, slot_stride; /* floats of optimizer state in a row: dim * slots per weight */
     uint32_t own_dim;               /* words of optimizer state of a row as a whole */
-    size_t weight_bytes, slot_bytes, own_bytes, touched_bytes; /* reserved */
+    size_t weight_bytes, slot_bytes, own_bytes, touched_bytes, pages_bytes; /* reserved */
 };
 
 /* RH_ENOMEM with the sizes, when even the address space is refused. */
@@ -50,9 +55,14 @@ static inline bool store_is_touched(const struct store *s, uint64_t row) {
     return s->touched[row >> 6] >> (row & 63) & 1;
 }
 static inline void store_touch(struct store *s, uint64_t row) {
+    uint64_t page = row / STORE_PAGE_ROWS;
     s->touched[row >> 6] |= UINT64_C(1) << (row & 63);
+    s->pages[page >> 6] |= UINT64_C(1) << (page & 63);
     s->n_touched++;
 }
+
+/* The first touched row from `row` on, or STORE_NONE. */
+uint64_t store_next_touched(const struct store *s, uint64_t row);
 
 /* Bytes that touched rows use: weights and, if there is any, optimizer state. */
 uint64_t store_memory_bytes(const struct store *s);

@@ -15,12 +15,8 @@ void table_renew(struct table *t, const struct spec *s) {
     t->spec = *s;
     init_setup(&t->init, s, t->name);
     const struct store *st = &t->store;
-    for (uint64_t word = 0; word * 64 < st->rows; word++) {
-        for (uint64_t left = st->touched[word]; left != 0; left &= left - 1) {
-            uint64_t row = word * 64 + (uint64_t)__builtin_ctzll(left);
-            init_row(&t->init, t->index.ops->id_of(&t->index, row), store_row(st, row));
-        }
-    }
+    for (uint64_t row = 0; (row = store_next_touched(st, row)) != STORE_NONE; row++)
+        init_row(&t->init, t->index.ops->id_of(&t->index, row), store_row(st, row));
 }
 
 void table_empty(struct table *t) {

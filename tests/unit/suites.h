@@ -59,6 +59,7 @@
     X(roster)          \
     X(process)         \
     X(plan)            \
+    X(ckpt_shard)      \
     X(bags)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
