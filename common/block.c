@@ -25,7 +25,9 @@ rh_status block_pack(const void *raw, size_t raw_len, struct buf *out) {
     /* LZ4 gives up where it runs out of room, so the room says what pays: a sixteenth saved. */
     uint8_t *body = head + BLOCK_HEAD;
     int room = (int)(raw_len - raw_len / 16);
-    int packed = LZ4_compress_default(raw, (char *)body, (int)raw_len, room);
+    int packed = 0;
+    if (raw_len >= BLOCK_PACK_MIN)
+        packed = LZ4_compress_default(raw, (char *)body, (int)raw_len, room);
     size_t len = packed > 0 && (size_t)packed < raw_len ? (size_t)packed : raw_len;
     if (len == raw_len && raw_len > 0)
         memcpy(body, raw, raw_len);

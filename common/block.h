@@ -13,7 +13,11 @@
 #include "common/buf.h"
 #include "common/status.h"
 
-enum { BLOCK_HEAD = 16, BLOCK_RAW_MAX = 64 << 20 };
+enum {
+    BLOCK_HEAD = 16,
+    BLOCK_PACK_MIN = 64, /* raw bytes; fewer are stored as they are */
+    BLOCK_RAW_MAX = 64 << 20
+};
 
 /* Appends one block to out, which must have room for BLOCK_HEAD + raw_len bytes even if the block
  * turns out smaller. raw_len at most BLOCK_RAW_MAX (asserted). RH_ENOMEM; RH_ELIMIT: out is full.

@@ -52,7 +52,7 @@ static struct spec spec_of(uint32_t number) {
         s.opt_arg[ADAM_BETA2] = 0.999;
         s.opt_arg[ADAM_EPS] = 1e-8;
         s.opt_flags = number == 4 ? SPEC_STEPS_PER_ROW : 0;
-        s.rows = number == HUGE_TABLE ? UINT64_C(1) << 34 : 500;
+        s.rows = number == HUGE_TABLE ? UINT64_C(1) << 30 : 500;
         break;
     case 5:
     case 6:

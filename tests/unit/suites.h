@@ -60,6 +60,9 @@
     X(process)         \
     X(plan)            \
     X(ckpt_shard)      \
+    X(ckpt_crash)      \
+    X(ckpt_damage)     \
+    X(ckpt_page)       \
     X(bags)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
