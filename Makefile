@@ -377,7 +377,7 @@ install: all
 	install -m 644 LICENSE '$(DESTDIR)$(DOCDIR)'
 	$(file >$(OBJ)/rowhouse.pc,$(PC))
 	install -m 644 $(OBJ)/rowhouse.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
-	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin" ldconfig; fi
 
 ## uninstall: take away what install put there (same variables)
 uninstall:
