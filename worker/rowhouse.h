@@ -265,7 +265,7 @@ typedef enum rh_reduce {
 
 /* What becomes of a push whose gradients hold NaN or infinity. */
 typedef enum rh_nonfinite {
-    RH_NONFINITE_REFUSE = 0, /* the call is RH_EINVAL */
+    RH_NONFINITE_REFUSE = 0, /* the call is RH_EINVAL. A sum of finite ones may still overflow */
     /* The servers leave such a row alone in this step, and count it (rh_table_info.skipped). Looked
      * at is what would be applied: the sum over equal ids, under bsp over all workers. */
     RH_NONFINITE_SKIP = 1
@@ -532,7 +532,8 @@ struct rh_table_info {
     uint64_t frozen;       /* rows that a push does not change now */
     uint64_t trainable;    /* parameters (not rows) that a push may change now: not of frozen rows,
                               nor of the padding row */
-    uint64_t steps;        /* T: optimizer steps of the table */
+    uint64_t steps;        /* T: optimizer steps of the table. A push that reaches no shard, as its
+                              rows are none or frozen, is told with the next push or tick */
     uint64_t skipped;      /* rows of pushes that RH_NONFINITE_SKIP has left out, over all shards */
     uint64_t memory_bytes; /* of touched rows and their optimizer state, over all shards */
     uint32_t embedding_dim;
