@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "ps/ckpt_tool.h"
 #include "ps/server.h"
 #include "ps/supervise.h"
 
@@ -162,6 +163,8 @@ static rh_status run(const struct settings *set, int *signal_out) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--ckpt") == 0)
+        return ckpt_tool_main(argc, argv);
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--supervise") == 0)
             return supervise_main(argc, argv);

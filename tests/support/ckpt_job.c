@@ -27,7 +27,8 @@ static void must(bool good, const char *what) {
 static struct spec spec_of(uint32_t number) {
     struct spec s = {.kind = SPEC_DENSE,
                      .dim = 1 + number % 5,
-                     .rows = 40000,
+                     .rows =
+                         20000, /* below what gets huge pages: thousands of such jobs are made */
                      .seed = UINT64_C(0xFEDCBA9876543210) + number,
                      .init = SPEC_UNIFORM,
                      .init_arg = {-1, 1},
@@ -70,6 +71,7 @@ static struct spec spec_of(uint32_t number) {
         s.opt_arg[ADAM_DECAY] = 0.01;
         s.reduce = number == 8 ? SPEC_MEAN : SPEC_SUM;
         s.dim = number == 7 ? 64 : 4;
+        s.rows = 2000;
         break;
     case 9:
         s.opt = SPEC_RMSPROP;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/hash.h"
 #include "ps/ckpt_folder.h"
 #include "tests/support/ckpt_job.h"
 #include "tests/support/memory_disk.h"
@@ -55,6 +56,33 @@ static uint64_t restored(struct memory_disk *d) {
     return digest;
 }
 
+/* States that were looked at already: many are alike. */
+static struct known { uint64_t state, digest; } known[4096];
+static uint32_t n_known;
+
+static uint64_t state_of(const struct memory_disk *d) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->n_links; i++) {
+        const struct disk_link *l = &d->links[i];
+        const struct disk_node *n = &d->nodes[l->node];
+        const uint64_t all[] = {l->dir, l->node, hash64(l->name, strlen(l->name)), n->len,
+                                hash64(n->bytes, n->len)};
+        sum += hash64(all, sizeof all);
+    }
+    return sum;
+}
+
+static uint64_t restored_once(struct memory_disk *d) {
+    uint64_t state = state_of(d);
+    for (uint32_t i = 0; i < n_known; i++)
+        if (known[i].state == state)
+            return known[i].digest;
+    uint64_t digest = restored(d);
+    if (n_known < sizeof known / sizeof *known)
+        known[n_known++] = (struct known){state, digest};
+    return digest;
+}
+
 /* Saves the new one under a name, and stops the machine behind every operation, in many ways. */
 static uint32_t crash_everywhere(const char *name) {
     uint32_t from = disk.n_ops, states = 0, olds = 0, news = 0;
@@ -69,7 +97,7 @@ static uint32_t crash_everywhere(const char *name) {
                                            : DISK_SOME;
             struct memory_disk after;
             memory_disk_crash(&disk, at, how, &g, &after);
-            uint64_t digest = restored(&after);
+            uint64_t digest = restored_once(&after);
             ck_assert_msg(digest == old || digest == new, "a mix, behind operation %u", at - from);
             ck_assert_msg(at != from || digest == old, "the new one before it was begun");
             ck_assert_msg(at != disk.n_ops || digest == new, "a save that was done is lost");
@@ -81,7 +109,8 @@ static uint32_t crash_everywhere(const char *name) {
     }
     ck_assert_uint_gt(olds, 0);
     ck_assert_uint_gt(news, 0);
-    printf("%u crash states of a save as \"%s\": %u old, %u new\n", states, name, olds, news);
+    printf("%u crash states of a save as \"%s\", %u different: %u old, %u new\n", states, name,
+           n_known, olds, news);
     return states;
 }
 

@@ -2,6 +2,8 @@
 #include "worker/cmd/cmd.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
 
@@ -38,4 +40,16 @@ int cmd_end(struct conf *c, rh_status status) {
         return complain(c, "cannot write to standard output", CMD_FAILED);
     conf_fini(c);
     return CMD_OK;
+}
+
+bool cmd_find_server(char *out, size_t cap) {
+    ssize_t n = readlink("/proc/self/exe", out, cap - 1);
+    if (n < 0)
+        return false;
+    out[n] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash == NULL || (size_t)(slash + 1 - out) + sizeof "rowhouse-server" > cap)
+        return false;
+    strcpy(slash + 1, "rowhouse-server");
+    return access(out, X_OK) == 0;
 }

@@ -4,12 +4,14 @@
 #define WORKER_CMD_CMD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/conf.h"
 #include "common/status.h"
 
 enum cmd_exit { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_UNREACHABLE = 3 };
 
+int cmd_ckpt(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
@@ -29,5 +31,8 @@ int cmd_misused(struct conf *c, const char *why);
 
 /* Prints what went wrong, if status says so, and frees the conf. The exit code. */
 int cmd_end(struct conf *c, rh_status status);
+
+/* The path of rowhouse-server, which lies beside us; false if it does not. */
+bool cmd_find_server(char *out, size_t cap);
 
 #endif

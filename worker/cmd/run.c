@@ -187,19 +187,6 @@ static bool set_environment(void) {
 
 /* ---- the line ---- */
 
-/* rowhouse-server lies beside us. */
-static bool find_server(char *out, size_t cap) {
-    ssize_t n = readlink("/proc/self/exe", out, cap - 1);
-    if (n < 0)
-        return false;
-    out[n] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash == NULL || (size_t)(slash + 1 - out) + sizeof "rowhouse-server" > cap)
-        return false;
-    strcpy(slash + 1, "rowhouse-server");
-    return access(out, X_OK) == 0;
-}
-
 /* mpirun takes nothing to other hosts by itself. */
 static void add_exports(struct words *line) {
     static const char *const wanted[] = {"RH_", "PATH=", "LD_LIBRARY_PATH=", "PYTHONPATH="};
@@ -284,7 +271,7 @@ static rh_status check(const struct settings *set, char **program, char *server,
                                       "stands: put the program's line into a script");
     if (set->hostfile != NULL && access(set->hostfile, R_OK) != 0)
         return err_sys(RH_EINVAL, "cannot read the hostfile %s", set->hostfile);
-    if (!find_server(server, cap))
+    if (!cmd_find_server(server, cap))
         return err_set(RH_ENOTFOUND,
                        "%s is not there: rowhouse and rowhouse-server belong together", server);
     return RH_OK;
