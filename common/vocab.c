@@ -46,6 +46,10 @@ static rh_status read_all(struct vocab_file *v) {
     while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
         n--;
     v->in.to = v->in.from + n;
+    /* Some editors begin a text with a byte order mark, which nobody sees: the first word would be
+     * missed. */
+    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+        v->in.from += 3;
     return RH_OK;
 }
 

@@ -56,6 +56,15 @@ START_TEST(a_word_and_its_id_stand_on_both_sides_of_a_tab) {
 }
 END_TEST
 
+START_TEST(a_byte_order_mark_is_no_part_of_the_first_word) {
+    ck_assert_int_eq(open_text("\xEF\xBB\xBFthe\n\xEF\xBB\xBFof\n"), RH_OK);
+    expect_word("the", 0);
+    expect_word("\xEF\xBB\xBFof", 1);
+    ck_assert_int_eq(open_text("\xEF\xBB\xBF"), RH_OK);
+    ck_assert_uint_eq(vocab_file_count(v), 0);
+}
+END_TEST
+
 START_TEST(an_empty_file_has_no_words) {
     uint32_t i;
     ck_assert_int_eq(open_text(""), RH_OK);
@@ -98,6 +107,7 @@ Suite *vocab_suite(void) {
     tcase_add_checked_fixture(t, scratch_enter, teardown);
     tcase_add_test(t, a_word_a_line_has_the_lines_number_from_0);
     tcase_add_test(t, a_word_and_its_id_stand_on_both_sides_of_a_tab);
+    tcase_add_test(t, a_byte_order_mark_is_no_part_of_the_first_word);
     tcase_add_test(t, an_empty_file_has_no_words);
     tcase_add_test(t, a_line_that_is_wrong_is_refused_by_its_number);
     suite_add_tcase(s, t);
