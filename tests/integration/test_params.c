@@ -171,6 +171,8 @@ START_TEST(adam_on_a_parameter_is_torchs_formula) {
     enum { N = 2500, STEPS = 20 };
     static float w[N], grads[N], got[N];
     static double m[N], v[N], want[N];
+    memset(m, 0, sizeof m); /* without forks the transports follow one another in one process */
+    memset(v, 0, sizeof v);
     begin(_i);
     rh_param_spec spec =
         spec_of((struct shape){2, {50, 50}}, rh_adam_with(0.01, 0.9, 0.999, 1e-8, 0.1, 0));
@@ -566,7 +568,7 @@ START_TEST(specs_that_make_no_sense_are_refused_by_name) {
 END_TEST
 
 START_TEST(nan_is_named_by_its_place_and_nothing_has_changed) {
-    static float values[2000];
+    float values[2000] = {0};
     begin(_i);
     rh_param *p = param("w", (struct shape){1, {2000}});
     struct rh_table_info info;

@@ -53,6 +53,8 @@ static bool is_empty(const struct memory_disk *d, uint32_t folder) {
 }
 
 static void write_at(struct disk_node *n, uint64_t offset, const uint8_t *p, size_t len) {
+    if (len == 0)
+        return;
     if (offset + len > n->len) {
         n->bytes = realloc(n->bytes, offset + len);
         if (n->bytes == NULL)
