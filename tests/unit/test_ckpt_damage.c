@@ -102,11 +102,10 @@ START_TEST(any_bytes_under_right_sums_are_read_or_refused) {
 END_TEST
 
 START_TEST(a_file_of_another_checkpoint_is_refused_by_name) {
-    struct disk_node *f = file(files[1]);
     ck_assert_int_eq(ckpt_small_write(&disk.io, "b"), RH_OK); /* generation 2 */
     const struct disk_node *other = memory_disk_find(&disk, "b", files[1]);
+    struct disk_node *f = file(files[1]);
     ck_assert_uint_eq(f->len, other->len);
-    f = file(files[1]);
     memcpy(f->bytes, other->bytes, f->len);
     ck_assert_int_eq(look(), RH_ECORRUPT);
     ck_assert_ptr_nonnull(strstr(err_text(), "DIR/a/shard-00000-of-00001.rhs is of another "
