@@ -109,8 +109,8 @@ INNER_OBJS    := $(sort $(SERVER_OBJS) $(COMMAND_OBJS) $(WORD2VEC_OBJS) $(call o
 UNIT_OBJS     := $(call objects,tests/unit/*.c)
 INTEGRATION   := $(call objects,tests/integration/test_*.c)
 FUZZ_MAINS    := $(call objects,tests/fuzz/fuzz_*.c)
-# The decoders are on the two lowest floors: what is above need not be built for libFuzzer.
-FUZZ_OBJS     := $(sort $(COMMON_OBJS) $(PROTO_OBJS) $(call objects,tests/support/*.c))
+# The decoders are in common, proto and the shard: the rest need not be built for libFuzzer.
+FUZZ_OBJS     := $(sort $(COMMON_OBJS) $(PROTO_OBJS) $(SHARD_OBJS) $(call objects,tests/support/*.c))
 BENCH_OBJS    := $(call objects,tests/bench/*.c)
 ALL_OBJS      := $(INNER_OBJS) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTEGRATION) $(FUZZ_MAINS) $(BENCH_OBJS)
 
