@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/name.h"
 
 /* What an initializer or optimizer has for arguments, and their bounds, which are those of torch
  * within what a float can hold. Arguments without a name are 0. Row 0 stands for numbers that mean
@@ -222,21 +223,10 @@ rh_status spec_check(const struct spec *s) {
     return bad;
 }
 
+_Static_assert((int)WIRE_NAME_MAX == (int)NAME_MAX_BYTES, "a table's name fits a frame");
+
 rh_status spec_check_name(const char *name) {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-    size_t n = strnlen(name, WIRE_NAME_MAX + 1);
-    if (n == 0)
-        return err_set(RH_EINVAL, "a table's name is empty");
-    if (n > WIRE_NAME_MAX)
-        return err_set(RH_EINVAL, "table name \"%.*s...\" is longer than %d characters",
-                       WIRE_NAME_MAX, name, WIRE_NAME_MAX);
-    size_t good = strspn(name, allowed);
-    if (good < n)
-        return err_set(RH_EINVAL,
-                       "table name \"%s\": character %zu (0x%02x) is none of A-Z a-z 0-9 _ . -",
-                       name, good + 1, (unsigned char)name[good]);
-    return RH_OK;
+    return name_check("table", name);
 }
 
 /* ---- comparing ---- */

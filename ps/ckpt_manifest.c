@@ -10,26 +10,18 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/name.h"
 #include "ps/ckpt_base64.h"
 #include "ps/ckpt_json.h"
 
 /* ---- names ---- */
 
+_Static_assert((int)CKPT_NAME_MAX == (int)NAME_MAX_BYTES, "as the page has it");
+
 rh_status ckpt_check_name(const char *name) {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
-    size_t n = strnlen(name, CKPT_NAME_MAX + 1);
-    if (n == 0)
-        return err_set(RH_EINVAL, "a checkpoint's name is empty");
-    if (n > CKPT_NAME_MAX)
-        return err_set(RH_EINVAL, "checkpoint name \"%.*s...\" is longer than %d characters",
-                       CKPT_NAME_MAX, name, CKPT_NAME_MAX);
-    size_t good = strspn(name, allowed);
-    if (good < n)
-        return err_set(RH_EINVAL,
-                       "checkpoint name \"%s\": character %zu (0x%02x) is none of A-Z a-z 0-9 _ . "
-                       "-: it is a name, not a path",
-                       name, good + 1, (unsigned char)name[good]);
+    rh_status st = name_check("checkpoint", name);
+    if (st != RH_OK)
+        return st;
     if (name[0] == '.')
         return err_set(RH_EINVAL, "checkpoint name \"%s\" begins with a dot", name);
     return RH_OK;
