@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/hash.h"
 #include "proto/frame.h"
 #include "proto/spec.h"
 #include "proto/wire.h"
@@ -174,6 +175,90 @@ struct msg_life {
 #define MSG_ASK_LIFE 0x80000000u /* of what an INFO asks for; a table's number below it */
 void msg_put_life(struct buf *b, const struct msg_life *m);
 void msg_get_life(struct rd *r, struct msg_life *m);
+
+/* ---- checkpoints (msg_ckpt.c) ---- */
+
+enum { MSG_CURSOR_MAX = 65536 };
+#define MSG_CURSOR_KEPT UINT32_MAX
+
+/* Stands behind as many msg_tick as head.sections says. */
+struct msg_mark {
+    uint32_t generation, cursor_len;
+    const uint8_t *cursor; /* (cursor_len) a view; NULL: it is as it was */
+};
+void msg_put_mark(struct buf *b, const struct msg_mark *m);
+void msg_get_mark(struct rd *r, struct msg_mark *m);
+
+struct msg_save {
+    uint32_t generation; /* 0: begin one */
+    char name[WIRE_NAME_MAX + 1];
+};
+void msg_put_save(struct buf *b, const struct msg_save *m);
+void msg_get_save(struct rd *r, struct msg_save *m);
+
+enum msg_phase {
+    MSG_GATHERING = 1,
+    MSG_WRITING,
+    MSG_WRITTEN,
+    MSG_COMMITTED,
+    MSG_GIVEN_UP,
+    MSG_BUSY
+};
+
+/* One shard's file, and what it takes to be the same on all shards. */
+struct msg_written {
+    uint64_t bytes, rows;
+    struct hash128 sum, agreed;
+};
+void msg_put_written(struct buf *b, const struct msg_written *m);
+void msg_get_written(struct rd *r, struct msg_written *m);
+
+struct msg_saving {
+    uint32_t generation, phase;
+    uint32_t waiting_for; /* a rank, or WIRE_NOBODY */
+    uint32_t status;      /* of MSG_GIVEN_UP */
+    uint64_t done_bytes;
+    struct msg_written written;
+    char text[WIRE_STR_MAX + 1];
+};
+void msg_put_saving(struct buf *b, const struct msg_saving *m);
+void msg_get_saving(struct rd *r, struct msg_saving *m);
+
+/* Then msg_written, shards times. */
+struct msg_commit {
+    uint32_t generation, shards;
+};
+void msg_put_commit(struct buf *b, const struct msg_commit *m);
+void msg_get_commit(struct rd *r, struct msg_commit *m);
+
+struct msg_cursor {
+    uint32_t rank;
+};
+void msg_put_cursor(struct buf *b, const struct msg_cursor *m);
+void msg_get_cursor(struct rd *r, struct msg_cursor *m);
+
+struct msg_cursor_is {
+    uint64_t generation, clock;
+    char name[WIRE_NAME_MAX + 1];
+    uint32_t known, len;
+    const uint8_t *bytes; /* (len) a view */
+};
+void msg_put_cursor_is(struct buf *b, const struct msg_cursor_is *m);
+void msg_get_cursor_is(struct rd *r, struct msg_cursor_is *m);
+
+struct msg_restore {
+    uint32_t step, ticket;
+    char name[WIRE_NAME_MAX + 1];
+};
+void msg_put_restore(struct buf *b, const struct msg_restore *m);
+void msg_get_restore(struct rd *r, struct msg_restore *m);
+
+struct msg_restored {
+    uint32_t ticket, step;
+    uint64_t done_bytes, generation;
+};
+void msg_put_restored(struct buf *b, const struct msg_restored *m);
+void msg_get_restored(struct rd *r, struct msg_restored *m);
 
 /* ---- sections of PULL, PUSH, WRITE and ROWS ---- */
 

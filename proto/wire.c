@@ -35,6 +35,11 @@ static const struct kind {
     [WIRE_FROZEN] = {.name = "FROZEN"},
     [WIRE_LOAD] = {.name = "LOAD", .op = true},
     [WIRE_STAGE] = {.name = "STAGE", .flags = WIRE_UNDO},
+    [WIRE_MARK] = {.name = "MARK", .op = true, .sections = true},
+    [WIRE_SAVE] = {.name = "SAVE", .flags = WIRE_UNDO},
+    [WIRE_COMMIT] = {.name = "COMMIT"},
+    [WIRE_CURSOR] = {.name = "CURSOR"},
+    [WIRE_RESTORE] = {.name = "RESTORE", .flags = WIRE_UNDO},
     [WIRE_WELCOME] = {.name = "WELCOME"},
     [WIRE_ACK] = {.name = "ACK"},
     [WIRE_ROWS] = {.name = "ROWS", .sections = true},
@@ -46,6 +51,9 @@ static const struct kind {
     [WIRE_ALIVE] = {.name = "ALIVE"},
     [WIRE_FROZEN_ROWS] = {.name = "FROZEN_ROWS"},
     [WIRE_STAGED] = {.name = "STAGED"},
+    [WIRE_SAVING] = {.name = "SAVING"},
+    [WIRE_CURSOR_IS] = {.name = "CURSOR_IS"},
+    [WIRE_RESTORED] = {.name = "RESTORED"},
 };
 
 static const struct kind *kind_find(uint8_t kind) {

@@ -44,6 +44,11 @@ enum wire_kind {
     WIRE_FROZEN = 15,
     WIRE_LOAD = 16,
     WIRE_STAGE = 17,
+    WIRE_MARK = 18,
+    WIRE_SAVE = 19,
+    WIRE_COMMIT = 20,
+    WIRE_CURSOR = 21,
+    WIRE_RESTORE = 22,
     WIRE_REQUESTS_END,
 
     WIRE_WELCOME = 65,
@@ -57,6 +62,9 @@ enum wire_kind {
     WIRE_ALIVE,
     WIRE_FROZEN_ROWS = 74,
     WIRE_STAGED = 75,
+    WIRE_SAVING = 76,
+    WIRE_CURSOR_IS = 77,
+    WIRE_RESTORED = 78,
     WIRE_ANSWERS_END
 };
 

@@ -86,6 +86,7 @@ void session_free(struct session **s) {
     waiting_clear(&(*s)->pulls);
     free((*s)->answers);
     free((*s)->counts);
+    free((*s)->cursor);
     stage_free(&(*s)->stage);
     free(*s);
     *s = NULL;

@@ -68,6 +68,9 @@ struct session {
     uint32_t n_counts;
     struct stage *stage; /* the load that is being read, or NULL */
     uint32_t loads;      /* number of the last load that was begun */
+    uint32_t marked;     /* generation of the last checkpoint that it has marked; 0: none */
+    uint8_t *cursor;     /* (cursor_len) of its last mark, or what was restored; NULL: none */
+    uint32_t cursor_len;
 };
 
 rh_status session_new(uint32_t rank, struct session **out) MUST_CHECK;

@@ -11,7 +11,8 @@
 #include "ps/shard_inner.h"
 
 void shard_config_init(struct shard_config *c) {
-    *c = (struct shard_config){.shards = 1, .incarnation = 1, .credit_bytes = 8 << 20};
+    *c = (struct shard_config){
+        .shards = 1, .incarnation = 1, .credit_bytes = 8 << 20, .cut_timeout_ms = 10000};
 }
 
 rh_status shard_new(const struct shard_config *c, struct net *net, struct shard **out) {

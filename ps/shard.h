@@ -4,15 +4,24 @@
 #ifndef PS_SHARD_H
 #define PS_SHARD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/status.h"
 #include "proto/frame.h"
 #include "proto/net.h"
+#include "ps/ckpt_io.h"
 #include "ps/source.h"
 
 struct shard;
+
+/* Work that a shard gives away, because it takes its time: files. run is called once, in whatever
+ * thread; it may not touch the shard. Then done is true. */
+struct shard_task {
+    void (*run)(struct shard_task *t);
+    atomic_bool done;
+};
 
 struct shard_config {
     uint32_t shard, shards;
@@ -23,9 +32,16 @@ struct shard_config {
     bool no_sums;          /* answers need no body sums: the transport is memory */
     uint32_t pid;          /* for facts */
     struct source *source; /* of the files that it reads itself; outlives it. NULL: it reads none */
+
+    struct ckpt_io *ckpt;    /* the folder of its checkpoints; outlives it. NULL: it has none */
+    uint32_t cut_timeout_ms; /* how long a checkpoint waits for the marks of all workers */
+    bool read_only;          /* refuses every change */
+    /* Runs a task, now or in a thread of its own; it must be over before shard_free. NULL: now. */
+    void (*start)(void *arg, struct shard_task *t);
+    void *start_arg;
 };
 
-/* Fills *c with the defaults: shard 0 of 1, incarnation 1, credit 8 MiB. */
+/* Fills *c with the defaults: shard 0 of 1, incarnation 1, credit 8 MiB, 10 s for the marks. */
 void shard_config_init(struct shard_config *c);
 
 /* net must outlive the shard; answers are made from its pool and sent through it. */

@@ -10,6 +10,7 @@
  *     4. pull, push, write, read, copy     9. files
  *     5. operations in flight              10. bags of rows
  *                                          11. dense parameters
+ *                                          12. checkpoints
  *
  * A worker, without its error checks:
  *
@@ -138,6 +139,10 @@ typedef struct rh_config {
 
     /* The job's name or token: servers of another job refuse us. RH_JOB, else "". */
     const char *job;
+
+    /* For "local:": the folder that rh_save and rh_restore know checkpoints in; servers have a
+     * --checkpoint-dir of their own. RH_CHECKPOINT_DIR, else NULL: there are none. */
+    const char *checkpoint_dir;
 
     /* Called ten times a second by a call that waits, but only in the thread that called rh_connect:
      * for languages whose signal handlers run between their own instructions. NULL */
@@ -789,6 +794,70 @@ RH_CHECKED rh_status rh_param_pull_begin(rh_param *p, float *out, rh_op **op);
 RH_CHECKED rh_status rh_param_push_begin(rh_param *p, const float *grads, rh_op **op);
 RH_CHECKED rh_status rh_batch_pull_param(rh_batch *b, rh_param *p, float *out);
 RH_CHECKED rh_status rh_batch_push_param(rh_batch *b, rh_param *p, const float *grads);
+
+/* ---- 12. checkpoints ------------------------------------------------------------------------ */
+
+/*
+ * A checkpoint is one moment of the whole job: rows, optimizer state, what is frozen, clocks, and one
+ * position of each worker, the same on all shards. On disk it is whole or absent. The servers write it
+ * (--checkpoint-dir; with "local:" rh_config.checkpoint_dir), while training goes on, and it may be
+ * restored on any number of them. What is in it stands in ps/CHECKPOINT.md.
+ */
+
+#define RH_CURSOR_MAX 65536 /* bytes */
+
+/*
+ * Where this worker stands in its data: an epoch, an offset in a file, the state of a random number
+ * generator, whatever it wants to go on with. It is kept with the next checkpoint, and those that
+ * follow, until it is set again. A checkpoint takes a worker at the end of one of its clocks, or in its
+ * own rh_save: so say before each rh_tick where you will stand after it. Copied; sends nothing.
+ *
+ * RH_ELIMIT: above RH_CURSOR_MAX.
+ */
+RH_CHECKED rh_status rh_set_cursor(rh_client *c, const void *blob, size_t len);
+
+/*
+ * The cursor that worker `rank` had in the newest checkpoint which these servers have saved or were
+ * restored from. buf: *len bytes of room; *len becomes how many it has (buf may be NULL where it is 0).
+ * RH_ENOTFOUND: there is no checkpoint, or that worker had set none; RH_ELIMIT: *len is what it needs,
+ * and buf is as it was.
+ */
+RH_CHECKED rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *len);
+
+/*
+ * Saves the job as checkpoint `name`, in place of an older one of that name, and returns when it is
+ * committed. It takes this worker as it stands now, with all it has pushed; the others at the end of a
+ * clock of theirs, or in their own rh_save. Under bsp every worker calls it, after the same rh_tick; under
+ * async any may, and observers too. The deadline (op_timeout_ms) is for progress, not for the whole.
+ *
+ * A name has 1 to 64 of [A-Za-z0-9._-], and begins with no dot. RH_EINVAL: it has others, or these
+ * servers have no folder for checkpoints; RH_ETIMEDOUT names the worker that was waited for; RH_EIO
+ * the step that failed. Whatever fails, training may go on, and what was there under the name is there.
+ */
+RH_CHECKED rh_status rh_save(rh_client *c, const char *name);
+
+/*
+ * Puts checkpoint `name` in the place of everything the servers have, after all of it was read and
+ * found good: on any failure before that, nothing has changed. It is for a job with one worker left, or
+ * for observers: every other client's calls are RH_EFENCED from then on, and it has to connect again.
+ * This client goes on as the worker it was in the checkpoint: tables that are open stay so if the
+ * checkpoint has them under their name, with the same spec; the others are RH_ENOTFOUND. Operations
+ * in flight are RH_EFENCED. Then rh_cursor says where to go on.
+ *
+ * RH_ENOTFOUND: there is no such checkpoint; RH_ECORRUPT names the file; RH_EINVAL, RH_EIO as rh_save.
+ */
+RH_CHECKED rh_status rh_restore(rh_client *c, const char *name);
+
+typedef struct rh_checkpoint_info {
+    uint32_t size;       /* sizeof the struct, to be set by the caller */
+    uint32_t reserved;   /* 0 */
+    uint64_t generation; /* 0: there is none. A job's checkpoints have rising ones */
+    uint64_t clock;      /* bsp: the clock it stands at. async: 0 */
+    char name[65];
+} rh_checkpoint_info;
+
+/* The newest checkpoint that these servers have saved, or were restored from. */
+RH_CHECKED rh_status rh_last_checkpoint(rh_client *c, rh_checkpoint_info *out);
 
 #ifdef __cplusplus
 }
