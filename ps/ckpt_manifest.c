@@ -69,88 +69,43 @@ const struct ckpt_table *ckpt_manifest_table(const struct ckpt_manifest *m, uint
 
 /* ---- comparing ---- */
 
-static rh_status differ(uint32_t a, uint32_t b, const char *what, uint64_t x, uint64_t y) {
-    return err_set(RH_EMISMATCH,
-                   "shards %" PRIu32 " and %" PRIu32 " are not at the same moment: %s is %" PRIu64
-                   " here, %" PRIu64 " there",
-                   a, b, what, x, y);
+static void sum_table(struct buf *b, const struct ckpt_table *t) {
+    buf_put_str(b, t->name);
+    spec_put(b, &t->spec);
+    buf_put_u64(b, t->steps);
+    buf_put_u64(b, t->renewed);
+    buf_put_u32(b, t->dropped_by);
 }
 
-static bool same_spec(const struct spec *a, const struct spec *b) {
-    uint8_t x[SPEC_BYTES], y[SPEC_BYTES];
-    struct buf p, q;
-    buf_wrap(&p, x, sizeof x);
-    buf_wrap(&q, y, sizeof y);
-    spec_put(&p, a);
-    spec_put(&q, b);
-    return memcmp(x, y, sizeof x) == 0;
-}
-
-static rh_status same_table(const struct ckpt_table *x, const struct ckpt_table *y, uint32_t a,
-                            uint32_t b) {
-    char what[128];
-    if (strcmp(x->name, y->name) != 0 || !same_spec(&x->spec, &y->spec))
-        return err_set(RH_EMISMATCH,
-                       "shards %" PRIu32 " and %" PRIu32
-                       " are not at the same moment: table number %" PRIu32
-                       " is \"%s\" here, and \"%s\" of another spec there",
-                       a, b, x->number, x->name, y->name);
-    snprintf(what, sizeof what, "T of table \"%s\"", x->name);
-    if (x->steps != y->steps)
-        return differ(a, b, what, x->steps, y->steps);
-    snprintf(what, sizeof what, "the last init of table \"%s\"", x->name);
-    if (x->renewed != y->renewed)
-        return differ(a, b, what, x->renewed, y->renewed);
-    snprintf(what, sizeof what, "who dropped table \"%s\"", x->name);
-    return x->dropped_by == y->dropped_by ? RH_OK
-                                          : differ(a, b, what, x->dropped_by, y->dropped_by);
-}
-
-static rh_status same_worker(const struct ckpt_worker *x, const struct ckpt_worker *y, uint32_t a,
-                             uint32_t b) {
-    char what[128];
-    snprintf(what, sizeof what, "a worker's rank");
-    if (x->rank != y->rank)
-        return differ(a, b, what, x->rank, y->rank);
-    snprintf(what, sizeof what, "the clock of worker %" PRIu32, x->rank);
-    if (x->clock != y->clock)
-        return differ(a, b, what, x->clock, y->clock);
-    snprintf(what, sizeof what, "the number of tables that worker %" PRIu32 " has pushed to",
-             x->rank);
-    if (x->n_counts != y->n_counts)
-        return differ(a, b, what, x->n_counts, y->n_counts);
-    for (uint32_t i = 0; i < x->n_counts; i++) {
-        const struct ckpt_count *p = &x->counts[i], *q = &y->counts[i];
-        snprintf(what, sizeof what, "pushes of worker %" PRIu32 " to table %" PRIu32, x->rank,
-                 p->table);
-        if (p->table != q->table || p->pushes != q->pushes)
-            return differ(a, b, what, p->pushes, q->pushes);
-        if (p->base != q->base)
-            return differ(a, b, what, p->base, q->base);
+static void sum_worker(struct buf *b, const struct ckpt_worker *w) {
+    buf_put_u32(b, w->rank);
+    buf_put_u64(b, w->clock);
+    buf_put_u32(b, w->n_counts);
+    for (uint32_t i = 0; i < w->n_counts; i++) {
+        buf_put_u32(b, w->counts[i].table);
+        buf_put_u64(b, w->counts[i].pushes);
+        buf_put_u64(b, w->counts[i].base);
     }
-    return RH_OK;
 }
 
-rh_status ckpt_manifest_agree(const struct ckpt_manifest *x, const struct ckpt_manifest *y,
-                              uint32_t a, uint32_t b) {
-    if (x->job != y->job)
-        return differ(a, b, "the job", x->job, y->job);
-    if (x->mode != y->mode)
-        return differ(a, b, "the mode", x->mode, y->mode);
-    if (x->world != y->world)
-        return differ(a, b, "the number of workers", x->world, y->world);
-    if (x->clock != y->clock)
-        return differ(a, b, "the clock", x->clock, y->clock);
-    if (x->n_tables != y->n_tables)
-        return differ(a, b, "the number of tables", x->n_tables, y->n_tables);
-    if (x->n_workers != y->n_workers)
-        return differ(a, b, "the number of workers that have come", x->n_workers, y->n_workers);
-    rh_status st = RH_OK;
-    for (uint32_t i = 0; st == RH_OK && i < x->n_tables; i++)
-        st = same_table(&x->tables[i], &y->tables[i], a, b);
-    for (uint32_t i = 0; st == RH_OK && i < x->n_workers; i++)
-        st = same_worker(&x->workers[i], &y->workers[i], a, b);
-    return st;
+rh_status ckpt_manifest_agreed(const struct ckpt_manifest *m, struct hash128 *out) {
+    struct buf b;
+    buf_init(&b, CKPT_MANIFEST_MAX);
+    buf_put_u64(&b, m->job);
+    buf_put_u32(&b, m->mode);
+    buf_put_u32(&b, m->world);
+    buf_put_u64(&b, m->clock);
+    buf_put_u32(&b, m->n_tables);
+    buf_put_u32(&b, m->n_workers);
+    for (uint32_t i = 0; i < m->n_tables; i++)
+        sum_table(&b, &m->tables[i]);
+    for (uint32_t i = 0; i < m->n_workers; i++)
+        sum_worker(&b, &m->workers[i]);
+    bool bad = b.bad;
+    if (!bad)
+        *out = hash128(b.p, b.len);
+    buf_fini(&b);
+    return bad ? err_set(RH_ENOMEM, "no memory to sum up a manifest") : RH_OK;
 }
 
 /* ---- writing. jansson's _new functions take NULL for "no memory" and say -1, which `bad` gathers

@@ -68,10 +68,9 @@ void ckpt_manifest_fini(struct ckpt_manifest *m); /* fine on a zeroed one */
 /* All zeros but for the counts, which are as given. RH_ENOMEM: *m is zeroed. */
 rh_status ckpt_manifest_files(struct ckpt_manifest *m, uint32_t shards) MUST_CHECK;
 
-/* RH_EMISMATCH names the first thing that two shards (a, b) know differently: then what they were
- * asked for was no cut. Files, cursors and when are not compared. */
-rh_status ckpt_manifest_agree(const struct ckpt_manifest *a, const struct ckpt_manifest *b,
-                              uint32_t shard_a, uint32_t shard_b) MUST_CHECK;
+/* A sum of what all shards know alike at a cut: shards whose sums differ were asked at different
+ * moments. PROTOCOL.md, section 3. RH_ENOMEM. */
+rh_status ckpt_manifest_agreed(const struct ckpt_manifest *m, struct hash128 *out) MUST_CHECK;
 
 /* The bytes of MANIFEST.json. RH_ENOMEM; RH_ELIMIT beyond CKPT_MANIFEST_MAX. */
 rh_status ckpt_manifest_put(const struct ckpt_manifest *m, struct buf *out) MUST_CHECK;

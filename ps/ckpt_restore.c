@@ -264,14 +264,10 @@ static rh_status take_worker(const struct ckpt_worker *w, struct session **out) 
     /* No floor: nobody can send again what was sent before, and with one the worker's next client
      * would begin at the clock behind this one. */
     s->state = w->left ? SESSION_GONE : SESSION_NEVER;
-    if (w->cursor_len > 0) {
-        s->cursor = malloc(w->cursor_len);
-        if (s->cursor == NULL)
-            st = err_set(RH_ENOMEM, "no memory for the cursor of worker %" PRIu32, w->rank);
-        else
-            memcpy(s->cursor, w->cursor, w->cursor_len);
-        s->cursor_len = s->cursor == NULL ? 0 : w->cursor_len;
-    }
+    if (w->cursor_len > 0)
+        st = cursor_set(&s->saved, w->cursor, w->cursor_len);
+    if (st == RH_OK)
+        st = cursor_set(&s->cursor, s->saved.p, s->saved.len);
     for (uint32_t i = 0; st == RH_OK && i < w->n_counts; i++) {
         uint64_t grown;
         st = session_saw_pushes(s, w->counts[i].table, w->counts[i].pushes, &grown);

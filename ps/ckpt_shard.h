@@ -17,6 +17,13 @@ rh_status ckpt_shard_manifest(const struct shard *s, struct ckpt_manifest *out) 
 rh_status ckpt_shard_write(const struct shard *s, const struct ckpt_fd *folder, uint64_t generation,
                            struct ckpt_file *out) MUST_CHECK;
 
+struct ckpt_cut;
+rh_status ckpt_cut_take(struct shard *s, struct ckpt_cut **out) MUST_CHECK;
+rh_status ckpt_cut_write(struct ckpt_cut *c, const struct ckpt_fd *folder, uint64_t generation,
+                         struct ckpt_file *out) MUST_CHECK;
+uint64_t ckpt_cut_done_bytes(const struct ckpt_cut *c);
+void ckpt_cut_free(struct ckpt_cut **c);
+
 /* Fills a shard that has no worker and no table yet (RH_EINVAL otherwise) with its part of a
  * checkpoint, of this job or another's. On failure it is as it was. Files of which it needs nothing
  * must be there all the same, with the right size. RH_ENOTFOUND, RH_ECORRUPT, RH_EIO, RH_ENOMEM. */

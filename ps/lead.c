@@ -244,6 +244,7 @@ void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint
         w->barrier = index;
         w->barrier_asked = *h;
         lead_release(s);
+        cuts_barrier(s, w);
         return;
     }
     /* An old question, come late: that barrier was passed. */

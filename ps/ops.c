@@ -153,27 +153,56 @@ static rh_status take_reset(struct shard *s, struct session *w, const struct hea
     return st == RH_OK && !now ? hold(w, h, f) : st;
 }
 
-/* The end of a clock: the counts of all tables, so that every shard agrees on T at a cut. */
-static rh_status take_end(struct shard *s, struct session *w, const struct head *h,
-                          struct frame *f) {
-    struct rd r;
-    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+static rh_status unreadable(const struct head *h) {
+    return err_set(RH_EPROTO, "a %s from worker %u cannot be read", wire_kind_name(h->kind),
+                   h->worker);
+}
+
+/* The counts of all tables, so that every shard agrees on T at a cut. */
+static rh_status take_counts(struct shard *s, struct session *w, const struct head *h,
+                             struct rd *r) {
     for (uint32_t i = 0; i < h->sections; i++) {
         struct msg_tick m;
-        msg_get_tick(&r, &m);
-        if (!r.bad && shard_dropped(s, m.table) != NULL)
+        msg_get_tick(r, &m);
+        if (!r->bad && shard_dropped(s, m.table) != NULL)
             continue; /* by another worker: this one may not have heard of it */
-        if (r.bad || shard_table(s, m.table) == NULL || !is_lr(m.lr))
-            return err_set(RH_EPROTO, "a %s from worker %u cannot be read", wire_kind_name(h->kind),
-                           h->worker);
+        if (r->bad || shard_table(s, m.table) == NULL || !is_lr(m.lr))
+            return unreadable(h);
         rh_status st = saw_pushes(s, w, m.table, m.pushes);
         if (st != RH_OK)
             return st;
     }
-    if (!rd_done(&r) || h->num.call != WIRE_CALL_END)
-        return err_set(RH_EPROTO, "a %s from worker %u cannot be read", wire_kind_name(h->kind),
-                       h->worker);
-    return s->mode == MODE_BSP ? hold(w, h, f) : RH_OK;
+    return RH_OK;
+}
+
+/* The end of a clock. */
+static rh_status take_end(struct shard *s, struct session *w, const struct head *h,
+                          struct frame *f) {
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    rh_status st = take_counts(s, w, h, &r);
+    if (st == RH_OK && (!rd_done(&r) || h->num.call != WIRE_CALL_END))
+        st = unreadable(h);
+    return st == RH_OK && s->mode == MODE_BSP ? hold(w, h, f) : st;
+}
+
+/* A worker's position in a checkpoint. */
+static rh_status take_mark(struct shard *s, struct session *w, const struct head *h,
+                           struct frame *f) {
+    struct rd r;
+    struct msg_mark m;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    rh_status st = take_counts(s, w, h, &r);
+    if (st != RH_OK)
+        return st;
+    msg_get_mark(&r, &m);
+    if (!rd_done(&r))
+        return unreadable(h);
+    if (m.cursor != NULL)
+        st = cursor_set(&w->cursor, m.cursor, m.cursor_len);
+    if (st == RH_OK)
+        cuts_mark(s, w, m.generation);
+    return st;
 }
 
 /* ---- open ---- */
@@ -231,6 +260,12 @@ static rh_status read_digest(const struct head *h, const struct frame *f, uint64
     return r.bad ? err_set(RH_EPROTO, "an op from worker %u cannot be read", h->worker) : RH_OK;
 }
 
+static void say_ack(struct shard *s, const struct session *w, const struct head *h) {
+    struct head a = shard_head(s, h, WIRE_ACK);
+    a.prev.call = cuts_wanted(s, w, h);
+    shard_send(s, w->peer, msg_frame(s->net->pool, &a, NULL));
+}
+
 /* again: it is a repeat. */
 static void answer_op(struct shard *s, struct session *w, const struct head *h, struct frame *f,
                       rh_status st, bool again) {
@@ -246,7 +281,7 @@ static void answer_op(struct shard *s, struct session *w, const struct head *h, 
     else if (t != NULL)
         say_opened(s, w->peer, h, t, session_pushes(w, t->number));
     else
-        shard_answer(s, w->peer, h, WIRE_ACK, NULL);
+        say_ack(s, w, h);
 }
 
 static void take(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
@@ -268,6 +303,8 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         st = loads_take(s, w, h, f);
     else if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE))
         st = take_end(s, w, h, f);
+    else if (st == RH_OK && h->kind == WIRE_MARK)
+        st = take_mark(s, w, h, f);
     session_took(w, h->num, digest, st);
     if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE)) {
         w->ended = (uint64_t)h->num.clock + 1;
@@ -295,7 +332,7 @@ static void repeat(struct shard *s, struct session *w, const struct head *h, str
     answer_op(s, w, h, f, st, true);
 }
 
-/* What a taken op may have set free: early ops behind it, parked pulls, clocks, barriers. */
+/* What taken ops have set free: parked pulls, clocks, barriers. */
 static void after_taking(struct shard *s, struct session *w, bool ended) {
     pulls_release(s, w);
     if (!ended)
@@ -305,8 +342,29 @@ static void after_taking(struct shard *s, struct session *w, bool ended) {
     lead_release(s);
 }
 
+/* Early ops whose turn it is now. */
+static void take_early(struct shard *s, struct session *w) {
+    for (struct waiting *next; !cuts_hold(s, w) && (next = session_unpark(w)) != NULL;
+         waiting_free(next))
+        take(s, w, &next->head, next->frame);
+}
+
+void ops_resume(struct shard *s) {
+    for (uint32_t rank = 0; rank < s->n_sessions; rank++) {
+        struct session *w = s->sessions[rank];
+        if (w == NULL || w->early.n == 0)
+            continue;
+        uint64_t ended = w->ended;
+        take_early(s, w);
+        after_taking(s, w, w->ended != ended);
+    }
+}
+
 void ops_frame(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
-    switch (session_judge(w, h->num, h->prev)) {
+    enum session_verdict verdict = session_judge(w, h->num, h->prev);
+    if (verdict == SESSION_TAKE && cuts_hold(s, w))
+        verdict = SESSION_EARLY;
+    switch (verdict) {
     case SESSION_REPEAT:
         repeat(s, w, h, f);
         return;
@@ -325,7 +383,7 @@ void ops_frame(struct shard *s, struct session *w, const struct head *h, struct 
     }
     uint64_t ended = w->ended;
     take(s, w, h, f);
-    for (struct waiting *next; (next = session_unpark(w)) != NULL; waiting_free(next))
-        take(s, w, &next->head, next->frame);
+    take_early(s, w);
     after_taking(s, w, w->ended != ended);
+    cuts_try(s);
 }

@@ -86,7 +86,8 @@ void session_free(struct session **s) {
     waiting_clear(&(*s)->pulls);
     free((*s)->answers);
     free((*s)->counts);
-    free((*s)->cursor);
+    free((*s)->cursor.p);
+    free((*s)->saved.p);
     stage_free(&(*s)->stage);
     free(*s);
     *s = NULL;
@@ -234,5 +235,18 @@ rh_status session_rebase(struct session *s, uint32_t table, uint64_t base) {
         c->base = base;
     if (base > c->pushes)
         c->pushes = base;
+    return RH_OK;
+}
+
+rh_status cursor_set(struct cursor *c, const uint8_t *p, uint32_t len) {
+    uint8_t *copy = NULL;
+    if (p != NULL) {
+        copy = malloc(len > 0 ? len : 1);
+        if (copy == NULL)
+            return err_set(RH_ENOMEM, "no memory for a cursor of %u bytes", len);
+        memcpy(copy, p, len);
+    }
+    free(c->p);
+    *c = (struct cursor){.p = copy, .len = len};
     return RH_OK;
 }

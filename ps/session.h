@@ -24,6 +24,12 @@ struct push_count {
     uint64_t base;   /* those before the table's last reset: they count for nothing */
 };
 
+/* Where its application stands in its data: bytes that mean nothing here. */
+struct cursor {
+    uint8_t *p; /* (len) NULL: none */
+    uint32_t len;
+};
+
 struct stage;
 
 enum session_state { SESSION_NEVER = 0, SESSION_HERE = 1, SESSION_GONE = 2 };
@@ -69,8 +75,8 @@ struct session {
     struct stage *stage; /* the load that is being read, or NULL */
     uint32_t loads;      /* number of the last load that was begun */
     uint32_t marked;     /* generation of the last checkpoint that it has marked; 0: none */
-    uint8_t *cursor;     /* (cursor_len) of its last mark, or what was restored; NULL: none */
-    uint32_t cursor_len;
+    struct cursor cursor; /* of its last mark, or restored */
+    struct cursor saved;  /* of the newest checkpoint that is whole */
 };
 
 rh_status session_new(uint32_t rank, struct session **out) MUST_CHECK;
@@ -119,6 +125,9 @@ rh_status session_rebase(struct session *s, uint32_t table, uint64_t base) MUST_
 
 /* The pushes to a table that count for its T. */
 uint64_t session_counted(const struct session *s, uint32_t table);
+
+/* Copies. RH_ENOMEM: *c is as it was. len 0 with p NULL: none. */
+rh_status cursor_set(struct cursor *c, const uint8_t *p, uint32_t len) MUST_CHECK;
 
 /* ---- lists of waiting frames ---- */
 

@@ -37,6 +37,7 @@ void shard_free(struct shard **out) {
     struct shard *s = *out;
     if (s == NULL)
         return;
+    cuts_fini(s);
     for (uint32_t i = 0; i < s->n_sessions; i++)
         session_free(&s->sessions[i]);
     for (uint32_t i = 0; i < s->n_tables; i++) {
@@ -206,6 +207,9 @@ static void on_beat(struct shard *s, struct session *w, const struct head *h) {
     if (w->pulls.first != NULL && w->pulls.first->head.num.clock > s->closed) {
         m.waiting_clock = (uint32_t)s->closed;
         m.waiting_for = bsp_laggard(s, s->closed);
+    } else if (cuts_hold(s, w)) {
+        m.waiting_clock = (uint32_t)w->ended;
+        m.waiting_for = cuts_missing(s);
     } else if (w->barrier_asked.kind != 0) {
         m.waiting_for = lead_absent(s, w->barrier);
     }
@@ -241,6 +245,15 @@ static void on_observer(struct shard *s, uint32_t peer, const struct head *h, st
     case WIRE_BEAT:
         say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY});
         return;
+    case WIRE_SAVE:
+        cuts_save(s, NULL, peer, h, r);
+        return;
+    case WIRE_COMMIT:
+        cuts_commit(s, peer, h, r);
+        return;
+    case WIRE_CURSOR:
+        cuts_cursor(s, peer, h, r);
+        return;
     default:
         shard_refuse(
             s, peer, h,
@@ -274,6 +287,15 @@ static void on_worker(struct shard *s, struct session *w, const struct head *h, 
     case WIRE_STAGE:
         loads_stage(s, w, h, f);
         return;
+    case WIRE_SAVE:
+        cuts_save(s, w, w->peer, h, r);
+        return;
+    case WIRE_COMMIT:
+        cuts_commit(s, w->peer, h, r);
+        return;
+    case WIRE_CURSOR:
+        cuts_cursor(s, w->peer, h, r);
+        return;
     default:
         s->bad_frames++;
     }
@@ -301,6 +323,7 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
             err_set(RH_EFENCED, "shard %u belongs to another job (see RH_JOB)", s->cfg.shard));
         return;
     }
+    cuts_turn(s);
     if (s->broken != RH_OK) {
         shard_refuse(s, peer, &h, err_set(s->broken, "%s", s->broken_text));
         return;

@@ -34,6 +34,7 @@ struct shard_config {
     struct source *source; /* of the files that it reads itself; outlives it. NULL: it reads none */
 
     struct ckpt_io *ckpt;    /* the folder of its checkpoints; outlives it. NULL: it has none */
+    int64_t unix_ms;         /* of the moment 0 of the time that frames come with: for people */
     uint32_t cut_timeout_ms; /* how long a checkpoint waits for the marks of all workers */
     bool read_only;          /* refuses every change */
     /* Runs a task, now or in a thread of its own; it must be over before shard_free. NULL: now. */

@@ -1,10 +1,12 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), bsp.c (clocks), lead.c
- * (what all shards must agree on), freezing.c, resets.c (tables that begin anew, or end), facts.c. */
+ * (what all shards must agree on), cuts.c (checkpoints of the running job), freezing.c, resets.c (tables
+ * that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
 #include "proto/msg.h"
+#include "ps/ckpt_manifest.h"
 #include "ps/fold.h"
 #include "ps/session.h"
 #include "ps/shard.h"
@@ -24,6 +26,24 @@ enum { MODE_UNSET = 0, MODE_ASYNC = 1, MODE_SSP = 2, MODE_BSP = 3 };
 struct part {
     struct msg_section sec;
     struct table *table;
+};
+
+struct cut_work;
+
+/* A checkpoint of the running job: the attempt in hand, or the last one. */
+struct cut {
+    uint32_t generation; /* 0: there was none yet */
+    uint32_t phase;      /* enum msg_phase; 0: none yet */
+    char name[CKPT_NAME_MAX + 1]; /* "": not heard yet */
+    int64_t began_ms, asked_ms;   /* asked: somebody still wants it */
+    uint32_t clock;               /* the lead, under bsp: the clock that it stands at */
+    rh_status status;             /* of MSG_GIVEN_UP */
+    char text[256];
+    struct msg_written written;    /* agreed from MSG_WRITING on, all of it from MSG_WRITTEN on */
+    struct ckpt_manifest manifest; /* from MSG_WRITING on */
+    struct cut_work *work;         /* its files; NULL: nothing is written */
+    struct cut_work *left;         /* of an attempt that was given up: goes when it is done */
+    uint64_t next;                 /* the lead: the next generation; 0: to be looked up */
 };
 
 struct shard {
@@ -48,6 +68,11 @@ struct shard {
     rh_status broken;   /* not RH_OK: a clock could not be closed; every request is refused with
                            broken_text */
     char broken_text[256];
+
+    struct cut cut;
+    /* The newest checkpoint that was committed, or restored, in this life. */
+    char saved_name[CKPT_NAME_MAX + 1];
+    uint64_t saved_generation, saved_clock; /* generation 0: none */
 
     uint32_t freezes; /* and unfreezes that were applied; wraps. Every answer tells it */
     uint64_t tickets[SHARD_TICKETS]; /* ring: digests of what observers have frozen */
@@ -82,6 +107,8 @@ rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f
 /* A taken write, now: on arrival (async) or at the close of its clock
  * (bsp). */
 rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
+/* Takes what has waited for a cut, of every worker. */
+void ops_resume(struct shard *s);
 /* An observer may ask for a table that exists. */
 void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame *f);
 
@@ -132,6 +159,28 @@ void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint
 void lead_release(struct shard *s);
 /* The lowest rank that has not reached a barrier, or WIRE_NOBODY. */
 uint32_t lead_absent(const struct shard *s, uint32_t index);
+
+/* ---- cuts.c ---- */
+/* What has become due: files that are written, marks that are missing for too long. */
+void cuts_turn(struct shard *s);
+/* The ops of this worker wait until the cut is made. */
+bool cuts_hold(const struct shard *s, const struct session *w);
+/* Whom they wait for: the lowest rank that has not marked, or WIRE_NOBODY. */
+uint32_t cuts_missing(const struct shard *s);
+/* The generation that the sender of a TICK is told to mark, or 0. */
+uint32_t cuts_wanted(const struct shard *s, const struct session *w, const struct head *h);
+/* A MARK was taken. */
+void cuts_mark(struct shard *s, struct session *w, uint32_t generation);
+/* Cuts if all have marked. */
+void cuts_try(struct shard *s);
+/* A worker that has not marked will not, for it waits for others. */
+void cuts_barrier(struct shard *s, const struct session *w);
+/* w NULL: an observer. */
+void cuts_save(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
+               struct rd *r);
+void cuts_commit(struct shard *s, uint32_t peer, const struct head *h, struct rd *r);
+void cuts_cursor(struct shard *s, uint32_t peer, const struct head *h, struct rd *r);
+void cuts_fini(struct shard *s);
 
 /* ---- resets.c ---- */
 /* A RESET or DROP: checked, and applied if it is time to. */

@@ -354,6 +354,7 @@ void client_free(rh_client *c) {
     pthread_cond_destroy(&c->rest);
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
+    free(c->cursor);
     free(c->links);
     free(c);
 }

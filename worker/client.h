@@ -87,14 +87,21 @@ struct rh_client {
     uint64_t clock; /* how many this worker has ended */
     uint32_t call;  /* calls of this clock */
     bool gate;      /* the clock is being ended: new ops wait */
-    bool ending, opening, passing,
-        loading;           /* a thread is inside rh_tick or rh_close, rh_table_open,
-                                               rh_barrier, a load by the shards: others take turns */
+    bool ending, opening, passing, loading,
+        saving;            /* a thread is inside rh_tick or rh_close, rh_table_open,
+                                               rh_barrier, a load by the shards, rh_save: others take
+                                               turns */
     uint32_t loads;        /* by the shards, begun */
     uint64_t load_steps;   /* answered: progress */
     struct rh_op *tick;    /* in flight since a tick timed out, or NULL */
     struct rh_op *barrier; /* likewise */
     uint32_t barriers;     /* begun */
+    uint8_t *cursor;       /* (cursor_len) for the next mark; NULL: as it was */
+    uint32_t cursor_len;
+    uint32_t marked;       /* generation of the last checkpoint that this worker has marked; 0: none, or
+                              its cursor has changed since. Where it stood then: */
+    uint64_t marked_clock;
+    uint32_t marked_call;
     rh_status owed_status; /* the first refusal of an op that nobody waited for any more */
     char owed_text[ERR_TEXT_MAX];
 

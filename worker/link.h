@@ -114,6 +114,7 @@ struct link {
     uint32_t waits_for, waits_clock; /* the last ALIVE: a rank, or WIRE_NOBODY */
     int64_t alive_ms;
     uint32_t freezes; /* how many freezes it has applied, by the latest of its answers. Wraps */
+    uint32_t mark;    /* generation of the last checkpoint that the lead has told us to mark; 0 */
     uint64_t dropped; /* frames that were broken, late, or not for us */
 };
 

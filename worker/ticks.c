@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proto/msg.h"
+#include "worker/mark.h"
 #include "worker/op.h"
 
 /* How long rh_close waits for its goodbye to be heard; nothing depends on it. */
@@ -50,27 +51,33 @@ static void end_clock(rh_op *op) {
     c->call = 0;
     for (rh_table *t = c->tables; t != NULL; t = t->next)
         t->pushed = false;
+    /* A mark comes before any op of the new clock: rh_tick makes it, and opens the gate. */
+    c->gate = mark_is_wanted(c);
+}
+
+rh_status ticks_put_counts(const rh_client *c, const char *what, struct buf *b, uint16_t *n) {
+    *n = 0;
+    for (const rh_table *t = c->tables; t != NULL; t = t->next) {
+        uint64_t pushes = t->pushes;
+        if (pushes == 0 || t->dropped)
+            continue;
+        msg_put_tick(b,
+                     &(struct msg_tick){
+                         .table = t->number, .pushed = t->pushed, .lr = t->lr, .pushes = pushes});
+        ++*n;
+    }
+    return b->bad ? err_set(RH_ELIMIT, "%s: a worker pushes to at most %d tables", what,
+                            WIRE_SECTIONS_MAX)
+                  : RH_OK;
 }
 
 /* A TICK or BYE for every shard: all of them hear of every table that this worker has pushed to. */
 static rh_status make_end(rh_op *op, enum wire_kind kind) {
     rh_client *c = op->c;
-    uint16_t sections = 0;
+    uint16_t sections;
     struct buf b;
-    buf_init(&b, WIRE_SECTIONS_MAX * MSG_TICK_BYTES);
-    for (const rh_table *t = c->tables; t != NULL; t = t->next) {
-        uint64_t pushes = t->pushes;
-        if (pushes == 0 || t->dropped)
-            continue;
-        msg_put_tick(&b,
-                     &(struct msg_tick){
-                         .table = t->number, .pushed = t->pushed, .lr = t->lr, .pushes = pushes});
-        sections++;
-    }
-    rh_status s = RH_OK;
-    if (b.bad)
-        s = err_set(RH_ELIMIT, "%s: a worker pushes to at most %d tables", op->what,
-                    WIRE_SECTIONS_MAX);
+    buf_init(&b, TICKS_BYTES_MAX);
+    rh_status s = ticks_put_counts(c, op->what, &b, &sections);
     for (uint32_t i = 0; s == RH_OK && i < c->shards; i++)
         s = op_ask(op, i, kind, &b, sections);
     buf_fini(&b);
@@ -129,9 +136,13 @@ rh_status rh_tick(rh_client *c) {
         return s;
     pthread_mutex_lock(&c->lock);
     s = tick(c, &op);
+    bool marks = s == RH_OK && mark_is_wanted(c);
     if (op != NULL)
         op_recycle(op);
-    return client_leave(c, s);
+    s = client_leave(c, s);
+    if (marks)
+        mark_after_tick(c);
+    return s;
 }
 
 uint64_t rh_clock(const rh_client *client) {

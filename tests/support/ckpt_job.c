@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/err.h"
 #include "common/hash.h"
 #include "proto/place.h"
 #include "ps/ckpt_folder.h"
@@ -433,13 +434,18 @@ uint64_t ckpt_job_digest(const struct ckpt_job *j) {
 
 /* Each shard's manifest must say what the lead's does. */
 static rh_status gather(const struct ckpt_job *j, struct ckpt_manifest *m) {
+    struct hash128 lead, its;
     rh_status st = ckpt_shard_manifest(j->shard[0], m);
+    if (st == RH_OK)
+        st = ckpt_manifest_agreed(m, &lead);
     for (uint32_t i = 1; st == RH_OK && i < j->shards; i++) {
         struct ckpt_manifest other;
         st = ckpt_shard_manifest(j->shard[i], &other);
         if (st != RH_OK)
             break;
-        st = ckpt_manifest_agree(m, &other, 0, i);
+        st = ckpt_manifest_agreed(&other, &its);
+        if (st == RH_OK && (its.low != lead.low || its.high != lead.high))
+            st = err_set(RH_EMISMATCH, "shards 0 and %u know different things", i);
         ckpt_manifest_fini(&other);
     }
     return st == RH_OK ? ckpt_manifest_files(m, j->shards) : st;

@@ -48,6 +48,7 @@
     X(source)          \
     X(loads)           \
     X(freezing)        \
+    X(cuts)            \
     X(word2vec_text)   \
     X(word2vec)        \
     X(bar)             \

@@ -1,0 +1,547 @@
+/* test_cuts.c - checkpoints of a running job as one shard sees them: whom it waits for, what it holds,
+ * when it gives up, and that what it has written is the moment of the marks. */
+#include <check.h>
+#include <string.h>
+
+#include "ps/ckpt_folder.h"
+#include "ps/ckpt_shard.h"
+#include "tests/support/memory_disk.h"
+#include "tests/support/talker.h"
+#include "tests/unit/suites.h"
+
+enum { ASYNC = 1, BSP = 3, ROWS = 100, TIMEOUT_MS = 10000, GRACE_MS = 2000 };
+
+static struct memory_disk disk;
+static struct memory_net net;
+static struct shard *shard;
+static struct talker a, b, o; /* ranks 0 and 1, and an observer */
+static uint64_t pushes_a, pushes_b;
+
+static void make_shard(uint32_t number, uint32_t shards) {
+    struct shard_config c;
+    shard_config_init(&c);
+    c.incarnation = 42;
+    c.shard = number;
+    c.shards = shards;
+    c.ckpt = &disk.io;
+    ck_assert_int_eq(shard_new(&c, &net.net, &shard), RH_OK);
+    talker_init(&a, shard, &net, 0);
+    talker_init(&b, shard, &net, 1);
+    talker_init(&o, shard, &net, WIRE_OBSERVER);
+    a.now_ms = b.now_ms = o.now_ms = 1;
+    pushes_a = pushes_b = 0;
+}
+
+static void setup(void) {
+    memory_disk_init(&disk);
+    memory_net_init(&net);
+    make_shard(0, 1);
+}
+
+static void teardown(void) {
+    shard_free(&shard);
+    memory_net_fini(&net);
+    memory_disk_fini(&disk);
+}
+
+/* ---- what is said ---- */
+
+static void join(struct talker *t, uint32_t mode, uint32_t world) {
+    struct spec s = {.kind = SPEC_DENSE,
+                     .dim = 1,
+                     .rows = ROWS,
+                     .init = SPEC_ZEROS,
+                     .opt = SPEC_SGD,
+                     .lr = 1.0,
+                     .padding_idx = SPEC_NO_PADDING};
+    ck_assert_int_eq(talker_hello(t, mode, world), WIRE_WELCOME);
+    ck_assert_int_eq(talker_open(t, "t", &s), WIRE_OPENED);
+}
+
+/* Takes 1 off a row. The kind of the answer, 0 if there is none. */
+static int push(struct talker *t, uint64_t id) {
+    float one = 1;
+    return talker_push(t, 1, 1, &id, 1, &one, t == &a ? ++pushes_a : ++pushes_b);
+}
+
+static int mark(struct talker *t, uint32_t generation, const char *cursor) {
+    uint8_t room[256];
+    struct buf body;
+    buf_wrap(&body, room, sizeof room);
+    uint64_t pushes = t == &a ? pushes_a : pushes_b;
+    msg_put_tick(&body, &(struct msg_tick){1, 0, 1, pushes});
+    msg_put_mark(&body, &(struct msg_mark){generation,
+                                           cursor == NULL ? 0 : (uint32_t)strlen(cursor),
+                                           (const uint8_t *)cursor});
+    return talker_op(t, WIRE_MARK, 0, 1, &body);
+}
+
+/* The generation that the answer of a tick tells. */
+static uint32_t tick(struct talker *t, uint32_t pushed) {
+    uint8_t room[64];
+    struct buf body;
+    struct head h;
+    buf_wrap(&body, room, sizeof room);
+    msg_put_tick(&body, &(struct msg_tick){1, pushed, 1, t == &a ? pushes_a : pushes_b});
+    struct opnum prev = t->last;
+    t->last = (struct opnum){t->head.num.clock, WIRE_CALL_END, 0};
+    talker_send(t, WIRE_TICK, 0, t->last, prev, 1, &body);
+    ck_assert_int_eq(talker_answer(t, &h, 0, NULL), WIRE_ACK);
+    t->head.num = (struct opnum){t->head.num.clock + 1, 0, 0};
+    return h.prev.call;
+}
+
+/* The answer to a question of kind SAVE, COMMIT or CURSOR; of REFUSE its status. */
+static rh_status ask(struct talker *t, uint8_t kind, uint16_t flags, const struct buf *body,
+                     struct msg_saving *saving, struct msg_cursor_is *cursor) {
+    struct head h;
+    talker_send(t, kind, flags, (struct opnum){t->head.num.clock, 0x80000001, 0}, t->last, 0, body);
+    struct frame *f = memory_net_take(&net);
+    /* What it has set free is answered first. */
+    for (struct frame *next; (next = memory_net_take(&net)) != NULL; f = next)
+        frame_unref(f);
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(wire_open(f->data, f->len, &h), RH_OK);
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    if (h.kind == WIRE_SAVING && saving != NULL) {
+        msg_get_saving(&r, saving);
+        ck_assert(rd_done(&r));
+    } else if (h.kind == WIRE_CURSOR_IS && cursor != NULL) {
+        static uint8_t bytes[256];
+        msg_get_cursor_is(&r, cursor);
+        ck_assert(rd_done(&r) && cursor->len < sizeof bytes);
+        memcpy(bytes, cursor->bytes, cursor->len);
+        cursor->bytes = bytes;
+    } else {
+        ck_assert_int_eq(h.kind, WIRE_REFUSE);
+    }
+    frame_unref(f);
+    return (rh_status)h.status;
+}
+
+static struct msg_saving save(struct talker *t, uint32_t generation, const char *name,
+                              uint16_t flags) {
+    uint8_t room[128];
+    struct buf body;
+    struct msg_save m = {.generation = generation};
+    struct msg_saving is = {0};
+    strcpy(m.name, name);
+    buf_wrap(&body, room, sizeof room);
+    msg_put_save(&body, &m);
+    ck_assert_int_eq(ask(t, WIRE_SAVE, flags, &body, &is, NULL), RH_OK);
+    return is;
+}
+
+static rh_status refused(struct talker *t, uint32_t generation, const char *name) {
+    uint8_t room[128];
+    struct buf body;
+    struct msg_save m = {.generation = generation};
+    strcpy(m.name, name);
+    buf_wrap(&body, room, sizeof room);
+    msg_put_save(&body, &m);
+    return ask(t, WIRE_SAVE, 0, &body, NULL, NULL);
+}
+
+static struct msg_saving commit(struct talker *t, const struct msg_saving *written) {
+    uint8_t room[128];
+    struct buf body;
+    struct msg_saving is = {0};
+    buf_wrap(&body, room, sizeof room);
+    msg_put_commit(&body, &(struct msg_commit){written->generation, 1});
+    msg_put_written(&body, &written->written);
+    ck_assert_int_eq(ask(t, WIRE_COMMIT, 0, &body, &is, NULL), RH_OK);
+    return is;
+}
+
+static struct msg_cursor_is cursor_of(uint32_t rank) {
+    uint8_t room[16];
+    struct buf body;
+    struct msg_cursor_is is = {0};
+    buf_wrap(&body, room, sizeof room);
+    msg_put_cursor(&body, &(struct msg_cursor){rank});
+    ck_assert_int_eq(ask(&o, WIRE_CURSOR, 0, &body, NULL, &is), RH_OK);
+    return is;
+}
+
+/* ---- what is there ---- */
+
+/* The value of a row in a checkpoint; 0 if the row is not in it. */
+static float saved_row(const char *name, uint64_t id) {
+    struct ckpt_fd folder;
+    struct ckpt_manifest m;
+    struct table *t;
+    float row;
+    ck_assert_int_eq(ckpt_open(&disk.io, name, &folder, &m), RH_OK);
+    ck_assert_int_eq(ckpt_table_load(&folder, &m, 1, 0, 1, true, &t), RH_OK);
+    ck_assert_int_eq(table_locate(t, (const uint8_t *)&id, 1), RH_OK);
+    table_read(t, (const uint8_t *)&id, 1, (uint8_t *)&row);
+    table_free(&t);
+    ckpt_manifest_fini(&m);
+    ckpt_drop(&folder);
+    return row;
+}
+
+static rh_status is_there(const char *name) {
+    struct ckpt_fd folder;
+    struct ckpt_manifest m;
+    rh_status st = ckpt_open(&disk.io, name, &folder, &m);
+    if (st == RH_OK) {
+        ckpt_manifest_fini(&m);
+        ckpt_drop(&folder);
+    }
+    return st;
+}
+
+static float value(struct talker *t, uint64_t id) {
+    float row;
+    ck_assert_int_eq(talker_pull(t, 1, 1, &id, 1, &row), WIRE_ROWS);
+    return row;
+}
+
+/* What came that nobody has taken: how many. */
+static int answers(void) {
+    int n = 0;
+    for (struct frame *f; (f = memory_net_take(&net)) != NULL; n++)
+        frame_unref(f);
+    return n;
+}
+
+static void no_leftovers(void) {
+    uint32_t removed;
+    ck_assert_int_eq(ckpt_clean(&disk.io, &removed), RH_OK);
+    ck_assert_uint_eq(removed, 0);
+    ck_assert_uint_eq(memory_disk_open_files(&disk), 0);
+}
+
+/* ---- the cut ---- */
+
+START_TEST(a_job_without_workers_is_saved_at_once) {
+    struct msg_saving is = save(&o, 0, "empty", 0);
+    ck_assert_uint_eq(is.phase, MSG_WRITTEN);
+    ck_assert_uint_eq(is.generation, 1);
+    ck_assert_uint_eq(commit(&o, &is).phase, MSG_COMMITTED);
+    ck_assert_int_eq(is_there("empty"), RH_OK);
+    ck_assert_uint_eq(save(&o, 0, "next", 0).generation, 2);
+}
+END_TEST
+
+START_TEST(ops_behind_a_mark_wait_until_all_have_marked_and_are_not_in_the_file) {
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    ck_assert_int_eq(push(&a, 1), WIRE_ACK);
+    struct msg_saving is = save(&o, 0, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_GATHERING);
+    ck_assert_uint_eq(is.waiting_for, 0);
+    ck_assert_int_eq(mark(&a, 1, NULL), WIRE_ACK);
+    ck_assert_uint_eq(save(&o, 1, "x", 0).waiting_for, 1);
+    ck_assert_int_eq(push(&a, 2), 0); /* held */
+    ck_assert_int_eq(push(&b, 3), WIRE_ACK);
+    ck_assert(value(&b, 2) == 0);
+    ck_assert_int_eq(mark(&b, 1, NULL), WIRE_ACK);
+    ck_assert_int_eq(answers(), 1); /* the held push's */
+    ck_assert(value(&b, 2) == -1);
+    ck_assert_int_eq(push(&a, 1), WIRE_ACK);
+    is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_WRITTEN);
+    ck_assert_uint_eq(is.written.rows, 2);
+    ck_assert_uint_eq(commit(&o, &is).phase, MSG_COMMITTED);
+    ck_assert(saved_row("x", 1) == -1 && saved_row("x", 2) == 0 && saved_row("x", 3) == -1);
+}
+END_TEST
+
+START_TEST(who_has_not_marked_is_told_by_the_answer_to_its_tick) {
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    ck_assert_uint_eq(tick(&a, 0), 0);
+    save(&o, 0, "x", 0);
+    ck_assert_uint_eq(tick(&a, 0), 1);
+    ck_assert_int_eq(mark(&a, 1, NULL), WIRE_ACK);
+    ck_assert_uint_eq(tick(&b, 0), 1);
+    ck_assert_int_eq(mark(&b, 1, NULL), WIRE_ACK);
+    ck_assert_uint_eq(tick(&b, 0), 0);
+}
+END_TEST
+
+START_TEST(under_bsp_all_are_told_at_one_clock_that_nobody_has_ended) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    push(&a, 1);
+    ck_assert_uint_eq(tick(&a, 1), 0); /* a is in clock 1 */
+    ck_assert_uint_eq(save(&o, 0, "x", 0).phase, MSG_GATHERING);
+    ck_assert_uint_eq(tick(&b, 0), 0); /* too early: a's tick of clock 0 was not told */
+    push(&a, 1);
+    push(&b, 2);
+    ck_assert_uint_eq(tick(&a, 1), 1);
+    ck_assert_int_eq(mark(&a, 1, NULL), WIRE_ACK);
+    ck_assert_int_eq(push(&a, 5), 0);
+    ck_assert_uint_eq(tick(&b, 1), 1);
+    ck_assert_int_eq(mark(&b, 1, NULL), WIRE_ACK);
+    ck_assert_int_eq(answers(), 1);
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_WRITTEN);
+    commit(&o, &is);
+    ck_assert(saved_row("x", 1) == -2 && saved_row("x", 2) == -1 && saved_row("x", 5) == 0);
+    ck_assert_uint_eq(cursor_of(0).clock, 2);
+}
+END_TEST
+
+START_TEST(under_bsp_a_push_in_the_open_clock_is_no_moment_to_save) {
+    join(&a, BSP, 1);
+    push(&a, 1);
+    ck_assert_uint_eq(save(&a, 0, "x", 0).phase, MSG_GATHERING);
+    mark(&a, 1, NULL);
+    struct msg_saving is = save(&a, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_GIVEN_UP);
+    ck_assert_uint_eq(is.status, RH_EINVAL);
+    ck_assert_ptr_nonnull(strstr(is.text, "clock 0, which is not closed"));
+    ck_assert_uint_eq(tick(&a, 1), 0);
+    ck_assert(value(&a, 1) == -1);
+    no_leftovers();
+}
+END_TEST
+
+START_TEST(under_bsp_workers_that_save_in_different_clocks_are_refused) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    tick(&a, 0);
+    ck_assert_int_eq(refused(&b, 0, "x"), RH_EINVAL); /* a is further */
+    ck_assert_uint_eq(save(&a, 0, "x", 0).phase, MSG_GATHERING);
+    ck_assert_int_eq(refused(&b, 0, "x"), RH_EINVAL);
+    ck_assert_uint_eq(tick(&b, 0), 1); /* b comes to where a stands */
+    ck_assert_uint_eq(save(&b, 0, "x", 0).generation, 1);
+}
+END_TEST
+
+START_TEST(a_worker_that_says_goodbye_is_not_waited_for) {
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    save(&o, 0, "x", 0);
+    mark(&a, 1, NULL);
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_GATHERING);
+    ck_assert_int_eq(talker_end(&b, WIRE_BYE, 1, 0, 1, pushes_b), WIRE_ACK);
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_WRITTEN);
+}
+END_TEST
+
+/* ---- giving up ---- */
+
+START_TEST(a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker) {
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    save(&o, 0, "x", 0);
+    mark(&a, 1, NULL);
+    ck_assert_int_eq(push(&a, 2), 0);
+    o.now_ms = 1 + TIMEOUT_MS;
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_GATHERING);
+    o.now_ms++;
+    talker_send(&o, WIRE_BEAT, 0, (struct opnum){0, 1, 0}, o.last, 0, &(struct buf){0});
+    ck_assert_int_eq(answers(), 2); /* the held push's, and that of the beat */
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_GIVEN_UP);
+    ck_assert_uint_eq(is.status, RH_ETIMEDOUT);
+    ck_assert_ptr_nonnull(strstr(is.text, "worker 1 has not come to the end of a clock in 10.0 s"));
+    ck_assert(value(&a, 2) == -1);
+    ck_assert_int_eq(mark(&b, 1, NULL), WIRE_ACK); /* too late: it holds nothing */
+    ck_assert_int_eq(push(&b, 2), WIRE_ACK);
+    no_leftovers();
+}
+END_TEST
+
+START_TEST(a_worker_at_a_barrier_ends_the_attempt) {
+    uint8_t room[8];
+    struct buf body;
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    save(&o, 0, "x", 0);
+    mark(&a, 1, NULL);
+    buf_wrap(&body, room, sizeof room);
+    buf_put_u32(&body, 1);
+    talker_send(&b, WIRE_BARRIER, 0, (struct opnum){0, 0x80000002, 0}, b.last, 0, &body);
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_GIVEN_UP);
+    ck_assert_ptr_nonnull(strstr(is.text, "worker 1 waits at a barrier"));
+    is = save(&o, 0, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_BUSY);
+    ck_assert_uint_eq(is.waiting_for, 1);
+    no_leftovers();
+}
+END_TEST
+
+START_TEST(shards_that_do_not_agree_make_no_checkpoint) {
+    struct msg_saving is = save(&o, 0, "x", 0), wrong = is;
+    wrong.written.agreed.low ^= 1;
+    wrong = commit(&o, &wrong);
+    ck_assert_uint_eq(wrong.phase, MSG_GIVEN_UP);
+    ck_assert_uint_eq(wrong.status, RH_EMISMATCH);
+    ck_assert_int_eq(is_there("x"), RH_ENOTFOUND);
+    no_leftovers();
+    is = save(&o, 0, "x", 0);
+    ck_assert_uint_eq(is.generation, 2);
+    ck_assert_uint_eq(commit(&o, &is).phase, MSG_COMMITTED);
+}
+END_TEST
+
+START_TEST(a_disk_that_fails_ends_the_attempt_wherever_it_does_and_harms_nothing) {
+    join(&a, ASYNC, 1);
+    push(&a, 1);
+    bool failed = true;
+    uint32_t at = 1, given_up = 0;
+    for (; failed; at++) {
+        memory_disk_fail(&disk, at, 28); /* ENOSPC */
+        uint8_t room[128];
+        struct buf body;
+        struct msg_saving is = {0};
+        struct msg_save m = {.name = "x"};
+        buf_wrap(&body, room, sizeof room);
+        msg_put_save(&body, &m);
+        rh_status st = ask(&a, WIRE_SAVE, 0, &body, &is, NULL);
+        if (st == RH_OK) {
+            mark(&a, is.generation, NULL);
+            is = save(&a, is.generation, "x", 0);
+            if (is.phase == MSG_WRITTEN)
+                is = commit(&a, &is);
+        }
+        failed = disk.failed;
+        memory_disk_fail(&disk, 0, 0);
+        given_up += is.phase == MSG_GIVEN_UP;
+        if (!failed)
+            ck_assert_uint_eq(is.phase, MSG_COMMITTED);
+        ck_assert_int_eq(push(&a, 2), WIRE_ACK);
+        if (is_there("x") == RH_OK)
+            ck_assert(saved_row("x", 1) == -1);
+    }
+    ck_assert_uint_gt(at, 20);
+    ck_assert_uint_gt(given_up, 10);
+    ck_assert_int_eq(is_there("x"), RH_OK);
+}
+END_TEST
+
+START_TEST(one_that_nobody_asks_for_any_more_makes_room_for_another) {
+    join(&a, ASYNC, 1);
+    save(&o, 0, "x", 0);
+    mark(&a, 1, NULL);
+    ck_assert_uint_eq(save(&o, 0, "y", 0).phase, MSG_BUSY);
+    o.now_ms += TIMEOUT_MS + 1;
+    struct msg_saving is = save(&o, 0, "y", 0);
+    ck_assert_uint_eq(is.phase, MSG_GATHERING);
+    ck_assert_uint_eq(is.generation, 2);
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_BUSY);
+}
+END_TEST
+
+START_TEST(who_has_asked_may_give_it_up) {
+    join(&a, ASYNC, 1);
+    save(&o, 0, "x", 0);
+    mark(&a, 7, NULL); /* of none: it holds nothing */
+    ck_assert_int_eq(push(&a, 1), WIRE_ACK);
+    ck_assert_uint_eq(save(&o, 1, "x", WIRE_UNDO).phase, MSG_GIVEN_UP);
+    ck_assert_uint_eq(save(&o, 0, "y", 0).generation, 2);
+    ck_assert_int_eq(refused(&o, 0, ".y"), RH_EINVAL);
+}
+END_TEST
+
+/* ---- cursors ---- */
+
+START_TEST(cursors_are_those_of_the_newest_checkpoint_that_is_whole) {
+    join(&a, ASYNC, 1);
+    ck_assert_uint_eq(cursor_of(0).generation, 0);
+    save(&a, 0, "x", 0);
+    mark(&a, 1, "at 10");
+    struct msg_saving is = save(&a, 1, "x", 0);
+    commit(&a, &is);
+    save(&a, 0, "y", 0);
+    mark(&a, 2, "at 20");
+    save(&a, 2, "y", WIRE_UNDO);
+    struct msg_cursor_is c = cursor_of(0);
+    ck_assert_uint_eq(c.generation, 1);
+    ck_assert_str_eq(c.name, "x");
+    ck_assert(c.known == 1 && c.len == 5 && memcmp(c.bytes, "at 10", 5) == 0);
+    ck_assert_uint_eq(cursor_of(1).known, 0);
+    save(&a, 0, "z", 0);
+    mark(&a, 3, NULL); /* as it was */
+    is = save(&a, 3, "z", 0);
+    commit(&a, &is);
+    c = cursor_of(0);
+    ck_assert(c.generation == 3 && c.len == 5 && memcmp(c.bytes, "at 20", 5) == 0);
+}
+END_TEST
+
+/* ---- another shard than the lead ---- */
+
+static void hello_to_shard_1(struct talker *t) {
+    uint8_t room[64];
+    struct buf body;
+    struct head h;
+    buf_wrap(&body, room, sizeof room);
+    msg_put_hello(&body,
+                  &(struct msg_hello){.shard = 1, .shards = 2, .mode = ASYNC, .world = 2});
+    t->head.worker_inc = 1;
+    talker_send(t, WIRE_HELLO, 0, t->head.num, (struct opnum){0}, 0, &body);
+    ck_assert_int_eq(talker_answer(t, &h, 0, NULL), WIRE_WELCOME);
+    t->head.server_inc = h.server_inc;
+    t->head.num = (struct opnum){0};
+}
+
+static int bare_mark(struct talker *t, uint32_t generation) {
+    uint8_t room[64];
+    struct buf body;
+    buf_wrap(&body, room, sizeof room);
+    msg_put_mark(&body, &(struct msg_mark){.generation = generation});
+    return talker_op(t, WIRE_MARK, 0, 0, &body);
+}
+
+START_TEST(another_shard_hears_of_it_by_a_mark_and_of_its_name_by_who_asks) {
+    shard_free(&shard);
+    make_shard(1, 2);
+    hello_to_shard_1(&a);
+    hello_to_shard_1(&b);
+    struct ckpt_fd folder;
+    ck_assert_int_eq(ckpt_begin(&disk.io, "x", &folder), RH_OK); /* the lead has */
+    ck_assert_int_eq(bare_mark(&a, 5), WIRE_ACK);
+    ck_assert_int_eq(talker_freeze(&a, 1, 1, 0, false), 0); /* behind the mark */
+    ck_assert_int_eq(bare_mark(&b, 5), WIRE_ACK);
+    ck_assert_int_eq(refused(&o, 0, "x"), RH_EPROTO); /* only the lead begins */
+    struct msg_saving is = save(&o, 5, "x", 0);
+    ck_assert_int_eq(is.phase, MSG_WRITTEN);
+    ckpt_drop(&folder);
+}
+END_TEST
+
+START_TEST(another_shard_gives_up_by_itself_when_nobody_comes) {
+    shard_free(&shard);
+    make_shard(1, 2);
+    hello_to_shard_1(&a);
+    hello_to_shard_1(&b);
+    ck_assert_int_eq(bare_mark(&a, 5), WIRE_ACK);
+    a.now_ms = 1 + TIMEOUT_MS + GRACE_MS;
+    ck_assert_int_eq(bare_mark(&a, 5), 0);
+    a.now_ms++;
+    talker_send(&a, WIRE_BEAT, 0, (struct opnum){0, 0x80000001, 0}, a.last, 0, &(struct buf){0});
+    ck_assert_int_eq(answers(), 2);
+}
+END_TEST
+
+Suite *cuts_suite(void) {
+    TCase *tc = tcase_create("cuts");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_job_without_workers_is_saved_at_once);
+    tcase_add_test(tc, ops_behind_a_mark_wait_until_all_have_marked_and_are_not_in_the_file);
+    tcase_add_test(tc, who_has_not_marked_is_told_by_the_answer_to_its_tick);
+    tcase_add_test(tc, under_bsp_all_are_told_at_one_clock_that_nobody_has_ended);
+    tcase_add_test(tc, under_bsp_a_push_in_the_open_clock_is_no_moment_to_save);
+    tcase_add_test(tc, under_bsp_workers_that_save_in_different_clocks_are_refused);
+    tcase_add_test(tc, a_worker_that_says_goodbye_is_not_waited_for);
+    tcase_add_test(tc, a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker);
+    tcase_add_test(tc, a_worker_at_a_barrier_ends_the_attempt);
+    tcase_add_test(tc, shards_that_do_not_agree_make_no_checkpoint);
+    tcase_add_test(tc, a_disk_that_fails_ends_the_attempt_wherever_it_does_and_harms_nothing);
+    tcase_add_test(tc, one_that_nobody_asks_for_any_more_makes_room_for_another);
+    tcase_add_test(tc, who_has_asked_may_give_it_up);
+    tcase_add_test(tc, cursors_are_those_of_the_newest_checkpoint_that_is_whole);
+    tcase_add_test(tc, another_shard_hears_of_it_by_a_mark_and_of_its_name_by_who_asks);
+    tcase_add_test(tc, another_shard_gives_up_by_itself_when_nobody_comes);
+    Suite *s = suite_create("cuts");
+    suite_add_tcase(s, tc);
+    return s;
+}

@@ -1,0 +1,265 @@
+/* save.c - rh_save. The lead begins a checkpoint; this worker marks; then every shard is asked, again and
+ * again, until its file is written, and the lead is told of all files. Whoever asks carries the word
+ * between the shards, so any number of workers may ask for the same one, and any of them may die. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/name.h"
+#include "worker/mark.h"
+#include "worker/op.h"
+
+static const char what[] = "rh_save";
+
+enum { PAUSE_FIRST_MS = 1, PAUSE_MAX_MS = 50, AGAIN_MS = 100 };
+
+struct saving {
+    rh_client *c;
+    const char *name;
+    uint32_t generation;
+    struct msg_saving *at; /* (shards) what each has said last */
+    uint64_t seen;         /* a number of how far they all are */
+    int64_t deadline_ms;   /* moves on while they come on */
+    int pause_ms;
+};
+
+/* ---- asking ---- */
+
+static bool take_saving(rh_op *op, const struct op_request *q, const struct head *h,
+                        struct rd *body) {
+    (void)h;
+    struct saving *g = op->sink;
+    msg_get_saving(body, &g->at[q->shard]);
+    return !body->bad;
+}
+
+/* One request to each of the first n shards. */
+static rh_status ask(struct saving *g, uint32_t n, enum wire_kind kind, const struct buf *b,
+                     uint16_t flags) {
+    rh_op *op;
+    rh_status s = b->bad ? err_set(RH_ENOMEM, "%s: no memory", what) : op_new(g->c, what, &op);
+    if (s != RH_OK)
+        return s;
+    op->take = take_saving;
+    op->sink = g;
+    for (uint32_t i = 0; s == RH_OK && i < n; i++) {
+        s = op_ask(op, i, kind, b, 0);
+        if (s == RH_OK)
+            op->requests[i].r.head.flags = flags;
+    }
+    if (s != RH_OK) {
+        op_free(op);
+        return s;
+    }
+    return op_run(op);
+}
+
+static rh_status ask_save(struct saving *g, uint32_t n, uint32_t generation, uint16_t flags) {
+    struct msg_save m = {.generation = generation};
+    struct buf b;
+    snprintf(m.name, sizeof m.name, "%s", g->name);
+    buf_init(&b, sizeof m + 16);
+    msg_put_save(&b, &m);
+    rh_status s = ask(g, n, WIRE_SAVE, &b, flags);
+    buf_fini(&b);
+    return s;
+}
+
+static rh_status ask_commit(struct saving *g) {
+    struct buf b;
+    buf_init(&b, WIRE_FRAME_MAX - WIRE_HEAD);
+    msg_put_commit(&b, &(struct msg_commit){g->generation, g->c->shards});
+    for (uint32_t i = 0; i < g->c->shards; i++)
+        msg_put_written(&b, &g->at[i].written);
+    rh_status s = ask(g, 1, WIRE_COMMIT, &b, 0);
+    buf_fini(&b);
+    return s;
+}
+
+/* ---- waiting ---- */
+
+static bool never(const void *arg) {
+    (void)arg;
+    return false;
+}
+
+/* False: the deadline has passed, or the wait was interrupted. */
+static bool rest(struct saving *g, int ms) {
+    rh_client *c = g->c;
+    pthread_mutex_lock(&c->lock);
+    int64_t until_ms = client_now(c) + ms;
+    bool late = until_ms > g->deadline_ms;
+    if (!late)
+        client_wait(c, never, NULL, until_ms);
+    bool interrupted = !late && client_now(c) < until_ms && c->failed == RH_OK;
+    rh_status ignored = client_leave(c, RH_OK);
+    (void)ignored;
+    return !late && !interrupted;
+}
+
+/* As long as something has come on, there is no hurry. */
+static void note_progress(struct saving *g) {
+    uint64_t seen = g->generation;
+    for (uint32_t i = 0; i < g->c->shards; i++)
+        seen = seen * 31 + g->at[i].phase + g->at[i].done_bytes;
+    if (seen == g->seen)
+        return;
+    g->seen = seen;
+    pthread_mutex_lock(&g->c->lock);
+    g->deadline_ms = client_deadline(g->c, -1);
+    pthread_mutex_unlock(&g->c->lock);
+}
+
+static rh_status late(struct saving *g) {
+    const struct msg_saving *m = g->at;
+    for (uint32_t i = 0; i < g->c->shards; i++)
+        if (g->at[i].waiting_for != WIRE_NOBODY)
+            m = &g->at[i];
+    uint32_t shard = (uint32_t)(m - g->at);
+    if (m->waiting_for != WIRE_NOBODY && m->phase == MSG_BUSY)
+        return err_set(RH_ETIMEDOUT,
+                       "%s: worker %u waits at a barrier, or for another checkpoint: it cannot be "
+                       "saved until it goes on",
+                       what, m->waiting_for);
+    if (m->waiting_for != WIRE_NOBODY)
+        return err_set(RH_ETIMEDOUT, "%s: worker %u has not come to the end of a clock", what,
+                       m->waiting_for);
+    if (m->phase == MSG_BUSY)
+        return err_set(RH_ETIMEDOUT, "%s: another checkpoint is being saved all the time", what);
+    return err_set(RH_ETIMEDOUT, "%s: shard %u gets nowhere with its file", what, shard);
+}
+
+/* ---- one attempt ---- */
+
+static bool all_written(const struct saving *g) {
+    for (uint32_t i = 0; i < g->c->shards; i++)
+        if (g->at[i].phase != MSG_WRITTEN)
+            return false;
+    return true;
+}
+
+/* Nobody wants it any more. What is said of this is lost: the reason is the first one. */
+static rh_status give_up(struct saving *g, rh_status status) {
+    char text[ERR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s", err_text());
+    rh_status ignored = ask_save(g, g->c->shards, g->generation, WIRE_UNDO);
+    (void)ignored;
+    return err_set(status, "%s", text);
+}
+
+/* *again: the servers have given it up for a reason that may pass. */
+static rh_status look(struct saving *g, bool *again) {
+    for (uint32_t i = 0; i < g->c->shards; i++) {
+        const struct msg_saving *m = &g->at[i];
+        if (m->phase == MSG_BUSY) {
+            *again = true;
+            return give_up(g, err_set(RH_EFENCED, "%s: another checkpoint was begun meanwhile", what));
+        }
+        if (m->phase != MSG_GIVEN_UP)
+            continue;
+        rh_status s = (rh_status)m->status;
+        *again = s == RH_ETIMEDOUT || s == RH_EMISMATCH || s == RH_EFENCED;
+        return give_up(g, err_set(s, "%s: checkpoint \"%s\" was given up by shard %u: %s", what,
+                                  g->name, i, m->text));
+    }
+    return RH_OK;
+}
+
+static rh_status follow(struct saving *g, bool *again) {
+    for (;;) {
+        rh_status s = ask_save(g, g->c->shards, g->generation, 0);
+        if (s == RH_OK && g->at[0].phase == MSG_COMMITTED)
+            return RH_OK;
+        if (s == RH_OK)
+            s = look(g, again);
+        if (s == RH_OK && all_written(g)) {
+            s = ask_commit(g);
+            if (s == RH_OK && g->at[0].phase == MSG_COMMITTED)
+                return RH_OK;
+            if (s == RH_OK)
+                s = look(g, again);
+        }
+        if (s != RH_OK)
+            return s;
+        note_progress(g);
+        if (!rest(g, g->pause_ms))
+            return give_up(g, late(g));
+        g->pause_ms = g->pause_ms < PAUSE_MAX_MS ? 2 * g->pause_ms : PAUSE_MAX_MS;
+    }
+}
+
+/* The checkpoint that this call is about: one that takes this worker as it stands. *busy: not now. */
+static rh_status join(struct saving *g, bool *busy) {
+    rh_client *c = g->c;
+    pthread_mutex_lock(&c->lock);
+    uint32_t fresh = mark_is_fresh(c) ? c->marked : 0, marked = c->marked;
+    pthread_mutex_unlock(&c->lock);
+    *busy = false;
+    if (fresh != 0) {
+        rh_status s = ask_save(g, 1, fresh, 0);
+        if (s != RH_OK || (g->at[0].phase != MSG_BUSY && g->at[0].phase != MSG_GIVEN_UP)) {
+            g->generation = fresh;
+            return s;
+        }
+    }
+    rh_status s = ask_save(g, 1, 0, 0);
+    if (s != RH_OK)
+        return s;
+    g->generation = g->at[0].generation;
+    if (c->observer || g->generation == fresh) {
+        *busy = g->at[0].phase == MSG_BUSY;
+        return RH_OK;
+    }
+    /* One that has taken this worker before, or that is cut already, is not the one that is wanted. */
+    *busy = g->generation == marked || g->at[0].phase != MSG_GATHERING;
+    return *busy ? RH_OK : mark_now(c, what, g->generation);
+}
+
+static rh_status save(struct saving *g) {
+    for (;;) {
+        bool busy = false, again = false;
+        rh_status s = join(g, &busy);
+        if (s == RH_OK && !busy)
+            s = follow(g, &again);
+        if (!busy && !again)
+            return s;
+        if (!rest(g, AGAIN_MS))
+            return busy ? late(g) : s;
+    }
+}
+
+/* Its turn, if another thread saves. */
+static rh_status take_turn(rh_client *c) {
+    rh_status s = client_enter(c);
+    if (s != RH_OK)
+        return s;
+    bool mine = client_wait_turn(c, &c->saving, client_deadline(c, -1));
+    if (mine)
+        c->saving = true;
+    else
+        s = c->failed != RH_OK ? client_failed(c)
+                               : err_set(RH_ETIMEDOUT, "%s: another thread is in it", what);
+    return client_leave(c, s);
+}
+
+rh_status rh_save(rh_client *c, const char *name) {
+    rh_status s = name_check("checkpoint", name);
+    if (s != RH_OK)
+        return err_in(s, "%s", what);
+    s = take_turn(c);
+    if (s != RH_OK)
+        return s;
+    struct saving g = {.c = c, .name = name, .pause_ms = PAUSE_FIRST_MS};
+    pthread_mutex_lock(&c->lock);
+    g.deadline_ms = client_deadline(c, -1);
+    pthread_mutex_unlock(&c->lock);
+    g.at = calloc(c->shards, sizeof *g.at);
+    for (uint32_t i = 0; g.at != NULL && i < c->shards; i++)
+        g.at[i].waiting_for = WIRE_NOBODY;
+    s = g.at == NULL ? err_set(RH_ENOMEM, "%s: no memory", what) : save(&g);
+    free(g.at);
+    pthread_mutex_lock(&c->lock);
+    c->saving = false;
+    c->news = true;
+    return client_leave(c, s);
+}
