@@ -18,8 +18,9 @@ struct saving {
     const char *name;
     uint32_t generation;
     struct msg_saving *at; /* (shards) what each has said last */
-    uint64_t seen;         /* a number of how far they all are */
-    int64_t deadline_ms;   /* moves on while they come on */
+    uint64_t seen;         /* a number of how far their files are */
+    int64_t begun_by_ms;   /* until then it may be tried again */
+    int64_t deadline_ms;   /* of this attempt: moves on while files are written */
     int pause_ms;
 };
 
@@ -97,11 +98,14 @@ static bool rest(struct saving *g, int ms) {
     return !late && !interrupted;
 }
 
-/* As long as something has come on, there is no hurry. */
+/* As long as files grow, there is no hurry. */
 static void note_progress(struct saving *g) {
-    uint64_t seen = g->generation;
-    for (uint32_t i = 0; i < g->c->shards; i++)
-        seen = seen * 31 + g->at[i].phase + g->at[i].done_bytes;
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < g->c->shards; i++) {
+        if (g->at[i].phase == MSG_GATHERING)
+            return;
+        seen += g->at[i].phase + g->at[i].done_bytes;
+    }
     if (seen == g->seen)
         return;
     g->seen = seen;
@@ -223,6 +227,7 @@ static rh_status save(struct saving *g) {
             s = follow(g, &again);
         if (!busy && !again)
             return s;
+        g->deadline_ms = g->begun_by_ms;
         if (!rest(g, AGAIN_MS))
             return busy ? late(g) : s;
     }
@@ -251,7 +256,7 @@ rh_status rh_save(rh_client *c, const char *name) {
         return s;
     struct saving g = {.c = c, .name = name, .pause_ms = PAUSE_FIRST_MS};
     pthread_mutex_lock(&c->lock);
-    g.deadline_ms = client_deadline(c, -1);
+    g.begun_by_ms = g.deadline_ms = client_deadline(c, -1);
     pthread_mutex_unlock(&c->lock);
     g.at = calloc(c->shards, sizeof *g.at);
     for (uint32_t i = 0; g.at != NULL && i < c->shards; i++)
