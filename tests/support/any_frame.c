@@ -14,7 +14,8 @@ const uint8_t any_kinds[ANY_KINDS] = {
     WIRE_TICK,   WIRE_BYE,        WIRE_BARRIER, WIRE_INFO,        WIRE_BEAT,   WIRE_RESET,
     WIRE_DROP,   WIRE_WELCOME,    WIRE_ACK,     WIRE_ROWS,        WIRE_REFUSE, WIRE_NACK,
     WIRE_OPENED, WIRE_PASSED,     WIRE_FACTS,   WIRE_ALIVE,       WIRE_LOAD,   WIRE_STAGE,
-    WIRE_STAGED, WIRE_FREEZE_IDS, WIRE_FROZEN,  WIRE_FROZEN_ROWS,
+    WIRE_STAGED, WIRE_FREEZE_IDS, WIRE_FROZEN,  WIRE_FROZEN_ROWS, WIRE_MARK,   WIRE_SAVE,
+    WIRE_COMMIT, WIRE_CURSOR,     WIRE_RESTORE, WIRE_SAVING,      WIRE_CURSOR_IS, WIRE_RESTORED,
 };
 
 /* The tables that a receiver would have: number t has dims[t - 1]. */
@@ -61,6 +62,26 @@ static uint16_t put_ticks(struct rng *g, struct buf *b) {
     for (uint32_t i = 0; i < n; i++)
         PUT(tick);
     return (uint16_t)n;
+}
+
+static void put_cursor(struct rng *g, struct buf *b, struct head *h) {
+    uint8_t cursor[ANY_CURSOR];
+    fill(g, cursor, sizeof cursor);
+    if (h->kind == WIRE_MARK) {
+        h->sections = put_ticks(g, b);
+        struct msg_mark m = any_mark(g, cursor);
+        msg_put_mark(b, &m);
+    } else {
+        struct msg_cursor_is m = any_cursor_is(g, cursor);
+        msg_put_cursor_is(b, &m);
+    }
+}
+
+static void put_commit(struct rng *g, struct buf *b) {
+    uint32_t n = rng_below(g, 4);
+    msg_put_commit(b, &(struct msg_commit){rng_u32(g), n});
+    for (uint32_t i = 0; i < n; i++)
+        PUT(written);
 }
 
 static void put_frozen_rows(struct rng *g, struct buf *b) {
@@ -179,6 +200,28 @@ static void put_body(struct rng *g, struct buf *b, struct head *h) {
     case WIRE_STAGED:
         PUT(staged);
         return;
+    case WIRE_MARK:
+    case WIRE_CURSOR_IS:
+        put_cursor(g, b, h);
+        return;
+    case WIRE_SAVE:
+        PUT(save);
+        return;
+    case WIRE_SAVING:
+        PUT(saving);
+        return;
+    case WIRE_COMMIT:
+        put_commit(g, b);
+        return;
+    case WIRE_CURSOR:
+        msg_put_cursor(b, &(struct msg_cursor){rng_u32(g)});
+        return;
+    case WIRE_RESTORE:
+        PUT(restore);
+        return;
+    case WIRE_RESTORED:
+        PUT(restored);
+        return;
     default: /* BEAT, ACK, NACK: empty */
         return;
     }
@@ -293,6 +336,22 @@ static void read_reset(struct rd *r, const struct head *h) {
     read_counts(r, m.count);
 }
 
+static void read_mark(struct rd *r, const struct head *h) {
+    struct msg_mark m;
+    for (uint32_t i = 0; i < h->sections; i++)
+        msg_get_tick(r, &(struct msg_tick){0});
+    msg_get_mark(r, &m);
+    if (!r->bad)
+        look(m.cursor, m.cursor_len);
+}
+
+static void read_commit(struct rd *r) {
+    struct msg_commit m;
+    msg_get_commit(r, &m);
+    for (uint32_t i = 0; i < m.shards && !r->bad; i++)
+        msg_get_written(r, &(struct msg_written){0});
+}
+
 static rh_status read_table_facts(struct rd *r) {
     uint32_t n = rd_u32(r);
     rh_status s = RH_OK;
@@ -392,6 +451,34 @@ static rh_status read_body(struct rd *r, const struct head *h) {
         return RH_OK;
     case WIRE_STAGED:
         msg_get_staged(r, &(struct msg_staged){0});
+        return RH_OK;
+    case WIRE_MARK:
+        read_mark(r, h);
+        return RH_OK;
+    case WIRE_SAVE:
+        msg_get_save(r, &(struct msg_save){0});
+        return RH_OK;
+    case WIRE_SAVING:
+        msg_get_saving(r, &(struct msg_saving){0});
+        return RH_OK;
+    case WIRE_COMMIT:
+        read_commit(r);
+        return RH_OK;
+    case WIRE_CURSOR:
+        msg_get_cursor(r, &(struct msg_cursor){0});
+        return RH_OK;
+    case WIRE_CURSOR_IS: {
+        struct msg_cursor_is m;
+        msg_get_cursor_is(r, &m);
+        if (!r->bad)
+            look(m.bytes, m.len);
+        return RH_OK;
+    }
+    case WIRE_RESTORE:
+        msg_get_restore(r, &(struct msg_restore){0});
+        return RH_OK;
+    case WIRE_RESTORED:
+        msg_get_restored(r, &(struct msg_restored){0});
         return RH_OK;
     default: /* BEAT, ACK, NACK: empty */
         return RH_OK;

@@ -228,6 +228,65 @@ struct msg_load any_load(struct rng *g) {
     };
 }
 
+struct msg_mark any_mark(struct rng *g, const uint8_t cursor[ANY_CURSOR]) {
+    struct msg_mark m = {.generation = rng_u32(g)};
+    if (rng_below(g, 2)) {
+        m.cursor = cursor;
+        m.cursor_len = rng_below(g, ANY_CURSOR);
+    }
+    return m;
+}
+
+struct msg_save any_save(struct rng *g) {
+    struct msg_save m = {.generation = rng_u32(g)};
+    any_name(g, m.name);
+    return m;
+}
+
+struct msg_written any_written(struct rng *g) {
+    return (struct msg_written){.bytes = rng_u64(g),
+                                .rows = rng_u64(g),
+                                .sum = {rng_u64(g), rng_u64(g)},
+                                .agreed = {rng_u64(g), rng_u64(g)}};
+}
+
+struct msg_saving any_saving(struct rng *g) {
+    struct msg_saving m = {.generation = rng_u32(g),
+                           .phase = MSG_GATHERING + rng_below(g, MSG_BUSY),
+                           .waiting_for = rng_u32(g),
+                           .done_bytes = rng_u64(g),
+                           .written = any_written(g)};
+    if (m.phase == MSG_GIVEN_UP) {
+        m.status = RH_EIO;
+        any_name(g, m.text);
+    }
+    return m;
+}
+
+struct msg_cursor_is any_cursor_is(struct rng *g, const uint8_t cursor[ANY_CURSOR]) {
+    struct msg_cursor_is m = {
+        .generation = rng_u64(g), .clock = rng_u64(g), .known = rng_below(g, 2)};
+    any_name(g, m.name);
+    if (m.known) {
+        m.bytes = cursor;
+        m.len = rng_below(g, ANY_CURSOR);
+    }
+    return m;
+}
+
+struct msg_restore any_restore(struct rng *g) {
+    struct msg_restore m = {.step = rng_below(g, 2), .ticket = rng_u32(g)};
+    any_name(g, m.name);
+    return m;
+}
+
+struct msg_restored any_restored(struct rng *g) {
+    return (struct msg_restored){.ticket = rng_u32(g),
+                                 .step = rng_below(g, 2),
+                                 .done_bytes = rng_u64(g),
+                                 .generation = rng_u64(g)};
+}
+
 struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members) {
     return (struct msg_shard_facts){
         .shard = rng_u32(g),

@@ -5,6 +5,8 @@
 #include "common/rng.h"
 #include "proto/msg.h"
 
+enum { ANY_CURSOR = 64 };
+
 void any_name(struct rng *g, char out[WIRE_NAME_MAX + 1]);
 double any_real(struct rng *g); /* finite, of any sign, 0 among them */
 
@@ -25,6 +27,13 @@ struct msg_alive any_alive(struct rng *g);
 struct msg_stage any_stage(struct rng *g);
 struct msg_staged any_staged(struct rng *g);
 struct msg_load any_load(struct rng *g);
+struct msg_mark any_mark(struct rng *g, const uint8_t cursor[ANY_CURSOR]); /* of some of these bytes */
+struct msg_save any_save(struct rng *g);
+struct msg_written any_written(struct rng *g);
+struct msg_saving any_saving(struct rng *g);
+struct msg_cursor_is any_cursor_is(struct rng *g, const uint8_t cursor[ANY_CURSOR]);
+struct msg_restore any_restore(struct rng *g);
+struct msg_restored any_restored(struct rng *g);
 struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members);
 struct msg_member_facts any_member_facts(struct rng *g);
 struct msg_table_facts any_table_facts(struct rng *g);

@@ -76,6 +76,28 @@ START_TEST(opened_comes_back) {
 }
 END_TEST
 
+START_TEST(a_checkpoints_messages_come_back) {
+    static const uint8_t cursor[ANY_CURSOR] = "here";
+#define any_mark(g)      any_mark(g, cursor)
+#define any_cursor_is(g) any_cursor_is(g, cursor)
+    ROUND_TRIP(mark, SAME(generation); SAME(cursor_len);
+               ck_assert((in.cursor == NULL) == (out.cursor == NULL));
+               if (in.cursor_len > 0) ck_assert_mem_eq(in.cursor, out.cursor, in.cursor_len);)
+    ROUND_TRIP(save, SAME(generation); ck_assert_str_eq(in.name, out.name);)
+    ROUND_TRIP(saving, SAME(generation); SAME(phase); SAME(waiting_for); SAME(status);
+               SAME(done_bytes); SAME(written.bytes); SAME(written.rows); SAME(written.sum.low);
+               SAME(written.sum.high); SAME(written.agreed.low); SAME(written.agreed.high);
+               ck_assert_str_eq(in.text, out.text);)
+    ROUND_TRIP(cursor_is, SAME(generation); SAME(clock); SAME(known); SAME(len);
+               ck_assert_str_eq(in.name, out.name);
+               if (in.len > 0) ck_assert_mem_eq(in.bytes, out.bytes, in.len);)
+    ROUND_TRIP(restore, SAME(step); SAME(ticket); ck_assert_str_eq(in.name, out.name);)
+    ROUND_TRIP(restored, SAME(ticket); SAME(step); SAME(done_bytes); SAME(generation);)
+#undef any_mark
+#undef any_cursor_is
+}
+END_TEST
+
 START_TEST(freeze_comes_back) {
     ROUND_TRIP(freeze, SAME(table); SAME(ticket); SAME(first); SAME(count); SAME(until_clock);)
     ROUND_TRIP(freeze_ids, SAME(table); SAME(ticket); SAME(until_clock); SAME(count);
@@ -506,6 +528,7 @@ Suite *msg_suite(void) {
     tcase_add_test(tc, welcome_comes_back);
     tcase_add_test(tc, open_comes_back);
     tcase_add_test(tc, opened_comes_back);
+    tcase_add_test(tc, a_checkpoints_messages_come_back);
     tcase_add_test(tc, freeze_comes_back);
     tcase_add_test(tc, reset_init_and_drop_come_back);
     tcase_add_test(tc, what_is_frozen_comes_back);
