@@ -1,6 +1,7 @@
 /* ckpt_restore.c - N files into a shard of M. See ckpt_shard.h. Tables are built aside, block by block,
  * and become the shard's when all of them are whole. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,7 +264,7 @@ static rh_status take_worker(const struct ckpt_worker *w, struct session **out) 
     s->taken = w->taken;
     /* No floor: nobody can send again what was sent before, and with one the worker's next client
      * would begin at the clock behind this one. */
-    s->state = w->left ? SESSION_GONE : SESSION_NEVER;
+    s->state = SESSION_NEVER; /* who had left, too: every worker of the world comes anew */
     if (w->cursor_len > 0)
         st = cursor_set(&s->saved, w->cursor, w->cursor_len);
     if (st == RH_OK)
@@ -325,7 +326,7 @@ static void shard_forget(struct shard *s) {
 }
 
 rh_status ckpt_shard_restore(struct shard *s, const struct ckpt_fd *folder,
-                             const struct ckpt_manifest *m) {
+                             const struct ckpt_manifest *m, const char *name) {
     if (s->n_tables > 0 || s->n_sessions > 0)
         return err_set(RH_EINVAL,
                        "shard %" PRIu32 " has tables or workers: a checkpoint is "
@@ -345,8 +346,11 @@ rh_status ckpt_shard_restore(struct shard *s, const struct ckpt_fd *folder,
             o.tables[i].table = NULL;
         }
         s->mode = m->mode;
-        s->world = m->world != 0 ? m->world : s->world;
+        s->world = s->cfg.world != 0 ? s->cfg.world : m->world;
         s->closed = m->clock;
+        snprintf(s->saved_name, sizeof s->saved_name, "%s", name);
+        s->saved_generation = m->generation;
+        s->saved_clock = m->clock;
         s->freezes++; /* whoever knew what was frozen asks again */
     }
     restore_fini(&o);

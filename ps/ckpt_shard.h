@@ -24,11 +24,12 @@ rh_status ckpt_cut_write(struct ckpt_cut *c, const struct ckpt_fd *folder, uint6
 uint64_t ckpt_cut_done_bytes(const struct ckpt_cut *c);
 void ckpt_cut_free(struct ckpt_cut **c);
 
-/* Fills a shard that has no worker and no table yet (RH_EINVAL otherwise) with its part of a
- * checkpoint, of this job or another's. On failure it is as it was. Files of which it needs nothing
- * must be there all the same, with the right size. RH_ENOTFOUND, RH_ECORRUPT, RH_EIO, RH_ENOMEM. */
+/* Fills a shard that has no worker and no table yet (RH_EINVAL otherwise) with its part of checkpoint
+ * `name`, of this job or another's. On failure it is as it was. Files of which it needs nothing
+ * must be there all the same, with the right size. Every worker of the world is waited for, also one
+ * that had said goodbye. RH_ENOTFOUND, RH_ECORRUPT, RH_EIO, RH_ENOMEM. */
 rh_status ckpt_shard_restore(struct shard *s, const struct ckpt_fd *folder,
-                             const struct ckpt_manifest *m) MUST_CHECK;
+                             const struct ckpt_manifest *m, const char *name) MUST_CHECK;
 
 /* One table (not a dropped one) as shard `shard` of `shards` has it: for those who want no whole shard.
  * state: optimizer state too. */

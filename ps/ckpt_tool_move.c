@@ -25,7 +25,7 @@ static rh_status one_shard(struct ckpt_tool *t, uint32_t shard, const struct ckp
     c.job = m->job;
     rh_status st = shard_new(&c, NULL, &s);
     if (st == RH_OK)
-        st = ckpt_shard_restore(s, &t->folder, &t->m);
+        st = ckpt_shard_restore(s, &t->folder, &t->m, t->name);
     if (st == RH_OK)
         st = ckpt_shard_write(s, to, m->generation, &m->files[shard]);
     shard_free(&s);

@@ -36,12 +36,13 @@ static void put_shard(const struct shard *s, struct buf *b) {
         const struct session *w = s->sessions[i];
         if (w == NULL)
             continue;
+        int64_t heard_ms = w->state != SESSION_NEVER ? w->heard_ms : s->born_ms;
         msg_put_member_facts(b, &(struct msg_member_facts){
                                     .rank = w->rank,
                                     .incarnation = w->inc,
                                     .clock = (uint32_t)w->ended,
                                     .state = w->state,
-                                    .silent_ms = (uint64_t)(s->now_ms - w->heard_ms),
+                                    .silent_ms = (uint64_t)(s->now_ms - heard_ms),
                                 });
     }
     buf_put_u32(b, s->cfg.pid);
@@ -50,13 +51,7 @@ static void put_shard(const struct shard *s, struct buf *b) {
 
 /* A freeze until a clock is over or not by the asker's clock; for an observer by that of who is furthest. */
 static uint64_t clock_of(const struct shard *s, const struct head *h) {
-    if (h->worker != WIRE_OBSERVER)
-        return h->num.clock;
-    uint64_t furthest = s->closed;
-    for (uint32_t i = 0; i < s->n_sessions; i++)
-        if (s->sessions[i] != NULL && s->sessions[i]->ended > furthest)
-            furthest = s->sessions[i]->ended;
-    return furthest;
+    return h->worker != WIRE_OBSERVER ? h->num.clock : lead_furthest(s);
 }
 
 /* Neither frozen nor the padding row. */

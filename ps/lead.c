@@ -18,6 +18,14 @@ static bool anybody_here(const struct shard *s) {
     return false;
 }
 
+uint64_t lead_furthest(const struct shard *s) {
+    uint64_t clock = s->closed;
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->sessions[i] != NULL && s->sessions[i]->ended > clock)
+            clock = s->sessions[i]->ended;
+    return clock;
+}
+
 /* The first worker settles mode and world; so does the first after all have left. A launcher's
  * world stays. */
 static rh_status check_job(struct shard *s, const struct head *h, const struct msg_hello *m) {
@@ -37,6 +45,9 @@ static rh_status check_job(struct shard *s, const struct head *h, const struct m
     if (h->worker >= world)
         return err_set(RH_EMISMATCH, "rank %u in a job of %u: ranks are from 0 to %u", h->worker,
                        world, world - 1);
+    /* Under bsp all are in one clock: behind another mode, that of whoever was furthest. */
+    if (m->mode == MODE_BSP && s->mode != MODE_BSP)
+        s->closed = lead_furthest(s);
     s->mode = m->mode;
     s->world = world;
     return RH_OK;
@@ -105,6 +116,9 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
         session_begin(w, inc, h->num.call);
         if (w->ended < m->clock_floor)
             w->ended = m->clock_floor;
+        /* As one that comes late: what is closed has been closed without it. */
+        if (s->mode == MODE_BSP && w->ended < s->closed)
+            w->ended = s->closed;
     }
     w->peer = peer;
     w->heard_ms = s->now_ms;

@@ -154,6 +154,8 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
  * the spec that was asked for. */
 rh_status lead_open(struct shard *s, const struct msg_open *m, uint32_t rank, bool make,
                     struct table **out) MUST_CHECK;
+/* The clock of whoever is furthest. */
+uint64_t lead_furthest(const struct shard *s);
 void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index);
 /* Lets go whoever waits at a barrier that everyone has reached. */
 void lead_release(struct shard *s);

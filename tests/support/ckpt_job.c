@@ -482,7 +482,7 @@ rh_status ckpt_job_restore(struct ckpt_job *j, struct ckpt_io *io, const char *n
     shards_new(j, shards);
     j->mode = m.mode;
     for (uint32_t i = 0; st == RH_OK && i < shards; i++)
-        st = ckpt_shard_restore(j->shard[i], &folder, &m);
+        st = ckpt_shard_restore(j->shard[i], &folder, &m, name);
     ckpt_manifest_fini(&m);
     ckpt_drop(&folder);
     if (st != RH_OK)

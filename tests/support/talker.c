@@ -5,6 +5,7 @@
 #include <string.h>
 
 static char refusal[WIRE_STR_MAX + 1];
+static struct msg_welcome welcome;
 
 static rh_status remember(struct net *net, uint32_t peer, struct frame *f) {
     struct memory_net *n = (struct memory_net *)net;
@@ -70,6 +71,8 @@ int talker_answer(struct talker *t, struct head *h, uint32_t dim, float *rows) {
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     if (h->kind == WIRE_REFUSE)
         rd_str(&r, refusal, sizeof refusal);
+    if (h->kind == WIRE_WELCOME)
+        msg_get_welcome(&r, &welcome);
     if (h->kind == WIRE_ROWS && rows != NULL) {
         struct msg_section sec;
         msg_get_section(&r, WIRE_ROWS, &sec);
@@ -104,6 +107,7 @@ int talker_hello(struct talker *t, uint32_t mode, uint32_t world) {
         t->head.server_inc = h.server_inc;
         t->head.num = (struct opnum){0};
         t->last = (struct opnum){0};
+        t->welcome = welcome;
     }
     return kind;
 }

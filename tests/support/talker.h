@@ -23,7 +23,8 @@ struct talker {
     uint32_t peer;
     struct head head; /* job, worker, incarnations and clock of the next frame */
     struct opnum last;
-    double lr; /* of pushes; 1 */
+    double lr;                  /* of pushes; 1 */
+    struct msg_welcome welcome; /* the last one */
     int64_t now_ms;
 };
 

@@ -64,6 +64,7 @@
     X(ckpt_crash)      \
     X(ckpt_damage)     \
     X(ckpt_page)       \
+    X(restored)        \
     X(bags)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);

@@ -90,6 +90,10 @@ START_TEST(the_same_job_makes_the_same_bytes_again) {
         ckpt_job_step(&job);
     ck_assert_ok(ckpt_job_save(&job, &disk.io, "a", 1));
     ck_assert_ok(ckpt_job_restore(&again, &disk.io, "a", 3));
+    /* The last op that was taken belongs to the life before, and is forgotten. */
+    for (uint32_t i = 0; i < 3; i++)
+        for (uint32_t rank = 0; rank < JOB_WORKERS; rank++)
+            shard_session(again.shard[i], rank)->floor = shard_session(job.shard[i], rank)->floor;
     ck_assert_ok(ckpt_job_save(&again, &disk.io, "b", 1));
     static const char *const files[] = {"MANIFEST.json", "shard-00000-of-00003.rhs",
                                         "shard-00002-of-00003.rhs"};
@@ -161,7 +165,7 @@ START_TEST(a_shard_that_has_tables_is_not_restored_into) {
     struct ckpt_manifest m;
     ck_assert_ok(ckpt_open(&disk.io, "a", &folder, &m));
     uint64_t then = ckpt_job_digest(&job);
-    ck_assert_int_eq(ckpt_shard_restore(job.shard[0], &folder, &m), RH_EINVAL);
+    ck_assert_int_eq(ckpt_shard_restore(job.shard[0], &folder, &m, "a"), RH_EINVAL);
     ck_assert_uint_eq(ckpt_job_digest(&job), then);
     ckpt_manifest_fini(&m);
     ckpt_drop(&folder);

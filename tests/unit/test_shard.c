@@ -398,6 +398,27 @@ START_TEST(a_worker_that_left_is_not_waited_for) {
 }
 END_TEST
 
+/* Its next client begins at the clock that is open: into one that is closed it could put nothing. */
+START_TEST(a_worker_that_left_and_comes_again_begins_at_the_open_clock) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    open_table(&a);
+    ck_assert_int_eq(talker_end(&b, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    for (int clock = 0; clock < 3; clock++)
+        ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    b.head.worker_inc = 0;
+    b.head.num = (struct opnum){0, 77, 0};
+    join(&b, BSP, 2);
+    ck_assert_uint_eq(b.welcome.clock, 3);
+    b.head.num.clock = 3;
+    open_table(&b);
+    ck_assert_int_eq(push1(&b, 5, 4, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&b, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -4.0f);
+}
+END_TEST
+
 START_TEST(a_job_whose_workers_all_left_closes_what_they_ended) {
     join(&a, BSP, 1);
     open_table(&a);
@@ -530,6 +551,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, bsp_applies_writes_before_the_sum);
     tcase_add_test(tc, no_worker_moves_the_padding_row);
     tcase_add_test(tc, a_worker_that_left_is_not_waited_for);
+    tcase_add_test(tc, a_worker_that_left_and_comes_again_begins_at_the_open_clock);
     tcase_add_test(tc, a_job_whose_workers_all_left_closes_what_they_ended);
     tcase_add_test(tc, the_dead_workers_half_clock_is_dropped_when_its_heir_comes);
     tcase_add_test(tc, beats_say_for_whom_a_pull_waits);
