@@ -209,6 +209,11 @@ rh_status lead_open(struct shard *s, const struct msg_open *m, uint32_t rank, bo
         st = find_by_number(s, m, &t);
     if (st == RH_OK && t == NULL && (m->find || !make))
         return not_there(s, m->name);
+    if (st == RH_OK && t == NULL && s->cfg.read_only)
+        return err_set(RH_EINVAL,
+                       "these servers are read-only (--read-only), and have no table \"%s\": OPEN "
+                       "makes none",
+                       m->name);
     if (st == RH_OK)
         st = spec_check_name(m->name);
     if (st == RH_OK && !m->find)

@@ -168,7 +168,8 @@ static rh_status take_counts(struct shard *s, struct session *w, const struct he
             continue; /* by another worker: this one may not have heard of it */
         if (r->bad || shard_table(s, m.table) == NULL || !is_lr(m.lr))
             return unreadable(h);
-        rh_status st = saw_pushes(s, w, m.table, m.pushes);
+        /* On a read-only shard they were refused. */
+        rh_status st = s->cfg.read_only ? RH_OK : saw_pushes(s, w, m.table, m.pushes);
         if (st != RH_OK)
             return st;
     }
@@ -183,7 +184,7 @@ static rh_status take_end(struct shard *s, struct session *w, const struct head 
     rh_status st = take_counts(s, w, h, &r);
     if (st == RH_OK && (!rd_done(&r) || h->num.call != WIRE_CALL_END))
         st = unreadable(h);
-    return st == RH_OK && s->mode == MODE_BSP ? hold(w, h, f) : st;
+    return st == RH_OK && s->mode == MODE_BSP && !s->cfg.read_only ? hold(w, h, f) : st;
 }
 
 /* A worker's position in a checkpoint. */
@@ -291,6 +292,8 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         bsp_enter(s, w, h->num.clock);
     if (st == RH_OK && h->num.clock < w->ended)
         st = err_set(RH_EPROTO, "worker %u has ended clock %u already", w->rank, h->num.clock);
+    if (st == RH_OK)
+        st = shard_may(s, h->kind);
     if (st == RH_OK && h->kind == WIRE_PUSH)
         st = take_push(s, w, h, f);
     else if (st == RH_OK && h->kind == WIRE_WRITE)

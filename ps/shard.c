@@ -174,6 +174,17 @@ static void on_hello(struct shard *s, uint32_t peer, const struct head *h, struc
 
 /* ---- everything else ---- */
 
+rh_status shard_may(const struct shard *s, uint8_t kind) {
+    static const bool changes_nothing[WIRE_REQUESTS_END] = {
+        [WIRE_HELLO] = true,  [WIRE_OPEN] = true,  [WIRE_PULL] = true,    [WIRE_TICK] = true,
+        [WIRE_BYE] = true,    [WIRE_BEAT] = true,  [WIRE_BARRIER] = true, [WIRE_INFO] = true,
+        [WIRE_FROZEN] = true, [WIRE_CURSOR] = true};
+    if (!s->cfg.read_only || changes_nothing[kind])
+        return RH_OK;
+    return err_set(RH_EINVAL, "these servers are read-only (--read-only): %s is refused",
+                   wire_kind_name(kind));
+}
+
 /* The session that a frame belongs to, or a refusal. */
 static rh_status find_session(struct shard *s, const struct head *h, struct session **out) {
     if (h->server_inc != s->cfg.incarnation)
@@ -327,6 +338,14 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
     if (s->broken != RH_OK) {
         shard_refuse(s, peer, &h, err_set(s->broken, "%s", s->broken_text));
         return;
+    }
+    /* What is no op of a worker; those keep their place in its chain: see take(). */
+    if (h.worker == WIRE_OBSERVER || !wire_is_op(h.kind)) {
+        st = shard_may(s, h.kind);
+        if (st != RH_OK) {
+            shard_refuse(s, peer, &h, st);
+            return;
+        }
     }
     struct rd r;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);

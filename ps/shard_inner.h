@@ -90,6 +90,9 @@ void shard_send(struct shard *s, uint32_t peer, struct frame *f);
 /* The header of an answer to h: echoes its number, names both incarnations. */
 struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind);
 
+/* RH_EINVAL: this shard is read-only, and such a request changes something. */
+rh_status shard_may(const struct shard *s, uint8_t kind) MUST_CHECK;
+
 struct table *shard_table(const struct shard *s, uint32_t number);   /* NULL: no such table */
 struct table *shard_dropped(const struct shard *s, uint32_t number); /* NULL: it was not dropped */
 /* Why shard_table is NULL, to whom `what` names that number: RH_ENOTFOUND if it was dropped, or

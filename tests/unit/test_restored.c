@@ -1,7 +1,7 @@
 /* test_restored.c - a shard that begins with a checkpoint: whom it waits for, at which clock they go on, what it
  * remembers; and shards that only serve one. */
 #include <check.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/err.h"
@@ -315,6 +315,111 @@ START_TEST(a_bsp_job_goes_on_under_async_at_its_clock) {
 }
 END_TEST
 
+/* ---- only serving ---- */
+
+static void five_clocks_to_look_at(uint32_t mode) {
+    five_clocks();
+    save();
+    cfg.read_only = true;
+    restore(0);
+    join(0, mode, 1);
+}
+
+#define READ_ONLY "these servers are read-only (--read-only): "
+
+START_TEST(a_read_only_shard_refuses_a_push_by_name_and_the_session_goes_on) {
+    uint32_t mode = _i == 0 ? ASYNC : BSP;
+    five_clocks_to_look_at(mode);
+    uint64_t steps = shard->steps[0];
+    for (uint64_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(push(0, 5, 1), WIRE_REFUSE);
+        ck_assert_str_eq(talker_refusal(), READ_ONLY "PUSH is refused");
+        ck_assert(pull(0) == -4.0f);
+        ck_assert_int_eq(talker_end(&w[0], WIRE_TICK, 1, 1, 1.0, 10 + i), WIRE_ACK);
+        ck_assert(pull(0) == -4.0f);
+    }
+    ck_assert_uint_eq(shard->steps[0], steps);
+    ck_assert_int_eq(end_clock(0, WIRE_BYE), WIRE_ACK);
+    ck_assert_int_eq(shard_session(shard, 0)->state, SESSION_GONE);
+}
+END_TEST
+
+START_TEST(a_refused_push_that_is_sent_again_is_refused_again) {
+    five_clocks_to_look_at(ASYNC);
+    struct opnum before = w[0].last;
+    ck_assert_int_eq(push(0, 5, 1), WIRE_REFUSE);
+    w[0].last = before;
+    w[0].head.num.call--;
+    ck_assert_int_eq(push(0, 5, 1), WIRE_REFUSE);
+    ck_assert_uint_eq(shard->repeats, 1);
+    ck_assert(pull(0) == -4.0f);
+}
+END_TEST
+
+/* Every kind of a request that a worker may send, without a body: those that change something are
+ * refused before anybody looks at it. */
+START_TEST(a_read_only_shard_refuses_every_other_op) {
+    static const uint8_t kinds[] = {WIRE_PUSH,  WIRE_WRITE, WIRE_FREEZE,     WIRE_RESET,
+                                    WIRE_DROP,  WIRE_LOAD,  WIRE_FREEZE_IDS, WIRE_MARK,
+                                    WIRE_STAGE, WIRE_SAVE,  WIRE_COMMIT,     WIRE_RESTORE};
+    char text[128];
+    uint8_t room[64];
+    struct buf b;
+    five_clocks_to_look_at(ASYNC);
+    buf_wrap(&b, room, sizeof room);
+    buf_put_u64(&b, 0);
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        snprintf(text, sizeof text, READ_ONLY "%s is refused", wire_kind_name(kinds[i]));
+        struct head h;
+        if (wire_is_op(kinds[i])) {
+            ck_assert_int_eq(talker_op(&w[0], kinds[i], 0, 0, &b), WIRE_REFUSE);
+        } else {
+            talker_send(&w[0], kinds[i], 0, w[0].head.num, w[0].last, 0, &b);
+            ck_assert_int_eq(talker_answer(&w[0], &h, 0, NULL), WIRE_REFUSE);
+            ck_assert_uint_eq(h.status, RH_EINVAL);
+        }
+        ck_assert_str_eq(talker_refusal(), text);
+    }
+    ck_assert(pull(0) == -4.0f);
+}
+END_TEST
+
+START_TEST(a_read_only_shard_opens_what_it_has_and_makes_nothing) {
+    static const struct spec other = {.kind = SPEC_DENSE,
+                                      .dim = DIM,
+                                      .rows = 9,
+                                      .init = SPEC_ZEROS,
+                                      .opt = SPEC_SGD,
+                                      .lr = 1.0,
+                                      .padding_idx = SPEC_NO_PADDING};
+    five_clocks_to_look_at(ASYNC);
+    ck_assert_int_eq(talker_open(&w[0], "new", &other), WIRE_REFUSE);
+    ck_assert_str_eq(talker_refusal(), "these servers are read-only (--read-only), and have no "
+                                       "table \"new\": OPEN makes none");
+    ck_assert_int_eq(talker_open(&w[0], "t", &other), WIRE_REFUSE);
+    ck_assert_msg(strstr(talker_refusal(), "num_embeddings 100") != NULL, "%s", talker_refusal());
+    ck_assert_uint_eq(shard->n_tables, 1);
+    ck_assert(pull(0) == -4.0f);
+}
+END_TEST
+
+START_TEST(a_read_only_shard_shows_observers_all_and_lets_them_freeze_nothing) {
+    struct talker o;
+    uint8_t room[64];
+    struct buf b;
+    uint64_t id = 5;
+    float row[DIM];
+    five_clocks_to_look_at(ASYNC);
+    talker_init(&o, shard, &net, WIRE_OBSERVER);
+    ck_assert_int_eq(talker_pull(&o, 1, 1, &id, DIM, row), WIRE_ROWS);
+    ck_assert(row[0] == -4.0f);
+    buf_wrap(&b, room, sizeof room);
+    msg_put_freeze(&b, &(struct msg_freeze){.table = 1, .count = 1, .ticket = 9});
+    ck_assert_int_eq(talker_op(&o, WIRE_FREEZE, 0, 0, &b), WIRE_REFUSE);
+    ck_assert_str_eq(talker_refusal(), READ_ONLY "FREEZE is refused");
+}
+END_TEST
+
 Suite *restored_suite(void) {
     Suite *s = suite_create("restored");
     TCase *t = tcase_create("restored");
@@ -332,6 +437,11 @@ Suite *restored_suite(void) {
     tcase_add_test(t, another_world_than_the_launchers_is_refused);
     tcase_add_test(t, an_async_job_goes_on_under_bsp_at_the_clock_of_who_was_furthest);
     tcase_add_test(t, a_bsp_job_goes_on_under_async_at_its_clock);
+    tcase_add_loop_test(t, a_read_only_shard_refuses_a_push_by_name_and_the_session_goes_on, 0, 2);
+    tcase_add_test(t, a_refused_push_that_is_sent_again_is_refused_again);
+    tcase_add_test(t, a_read_only_shard_refuses_every_other_op);
+    tcase_add_test(t, a_read_only_shard_opens_what_it_has_and_makes_nothing);
+    tcase_add_test(t, a_read_only_shard_shows_observers_all_and_lets_them_freeze_nothing);
     suite_add_tcase(s, t);
     return s;
 }
