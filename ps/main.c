@@ -151,10 +151,12 @@ static rh_status run(const struct settings *set, int *signal_out) {
         st = join_mpi(s, o.shards, &c, job, sizeof job);
     const char *name = job[0] != '\0' ? job : set->job;
     c.job = hash64(name, strlen(name));
+    if (st == RH_OK)
+        st = server_make(s, &c);
     if (st == RH_OK && set->report_fd >= 0)
         st = report((int)set->report_fd, s, o.shards);
     if (st == RH_OK)
-        st = server_start(s, &c);
+        st = server_start(s);
     if (st == RH_OK)
         *signal_out = server_wait(s);
     server_close(&s);

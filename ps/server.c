@@ -20,18 +20,20 @@
 
 enum { SERVER_LINGER_MS = 2000 };
 
-/* One shard and its thread. */
+/* One shard and its thread; and that of the task which it has given away last. */
 struct seat {
     struct server *server;
     struct net *net;
     struct shard *shard;
-    pthread_t thread;
-    int running;
+    uint32_t number; /* of the shard */
+    pthread_t thread, helper;
+    int running, helped;
     char address[ROSTER_ADDRESS_MAX];
 };
 
 struct server {
     struct server_options o;
+    uint32_t total;         /* shards of the job */
     struct seat *seats;     /* (o.shards) */
     const char **addresses; /* (o.shards) */
     atomic_int stop;
@@ -135,21 +137,63 @@ static void *serve(void *arg) {
     return NULL;
 }
 
-rh_status server_start(struct server *s, const struct shard_config *base) {
+/* ---- tasks ---- */
+
+static void *help(void *task) {
+    shard_task_run(task);
+    return NULL;
+}
+
+static void await_task(struct seat *seat) {
+    if (seat->helped)
+        pthread_join(seat->helper, NULL);
+    seat->helped = 0;
+}
+
+/* shard_config.start, in the shard's own thread. */
+static void start_task(void *arg, struct shard_task *t) {
+    struct seat *seat = arg;
+    await_task(seat);
+    int e = pthread_create(&seat->helper, NULL, help, t);
+    seat->helped = e == 0;
+    if (e == 0)
+        return;
+    log_warn("no thread for a task of shard %u, which answers nobody meanwhile: %s", seat->number,
+             strerror(e));
+    shard_task_run(t);
+}
+
+/* ---- a life ---- */
+
+rh_status server_make(struct server *s, const struct shard_config *base) {
+    s->total = base->shards;
     for (uint32_t i = 0; i < s->o.shards; i++) {
         struct seat *seat = &s->seats[i];
         struct shard_config c = *base;
-        c.shard = base->shard + i;
+        c.shard = seat->number = base->shard + i;
         c.pid = (uint32_t)getpid();
+        c.start = start_task;
+        c.start_arg = seat;
         rh_status st = shard_new(&c, seat->net, &seat->shard);
         if (st != RH_OK)
             return st;
+    }
+    return RH_OK;
+}
+
+struct shard *server_shard(struct server *s, uint32_t i) {
+    return s->seats[i].shard;
+}
+
+rh_status server_start(struct server *s) {
+    for (uint32_t i = 0; i < s->o.shards; i++) {
+        struct seat *seat = &s->seats[i];
         int e = pthread_create(&seat->thread, NULL, serve, seat);
         if (e != 0)
-            return err_set(RH_ENOMEM, "cannot start a thread for shard %u: %s", c.shard,
+            return err_set(RH_ENOMEM, "cannot start a thread for shard %u: %s", seat->number,
                            strerror(e));
         seat->running = 1;
-        log_info("shard %u of %u listens on %s", c.shard, c.shards, seat->address);
+        log_info("shard %u of %u listens on %s", seat->number, s->total, seat->address);
     }
     return RH_OK;
 }
@@ -186,6 +230,7 @@ void server_close(struct server **out) {
             seat->net->ops->wake(seat->net);
             pthread_join(seat->thread, NULL);
         }
+        await_task(seat);
         shard_free(&seat->shard);
         if (seat->net != NULL)
             seat->net->ops->close(seat->net, SERVER_LINGER_MS);

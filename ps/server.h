@@ -24,13 +24,20 @@ rh_status server_open(const struct server_options *o, struct server **out) MUST_
 /* (o.shards) the addresses to give to others, in shard order. */
 const char *const *server_addresses(const struct server *s);
 
-/* Starts a thread per shard. base: what all shards share, and the number of the first. */
-rh_status server_start(struct server *s, const struct shard_config *base) MUST_CHECK;
+/* Makes the shards. base: what all share, and the number of the first. Tasks that they give away get
+ * a thread of their own, one for each shard at a time. */
+rh_status server_make(struct server *s, const struct shard_config *base) MUST_CHECK;
+
+/* The i-th shard of this process, which nobody speaks to yet. */
+struct shard *server_shard(struct server *s, uint32_t i);
+
+/* Starts a thread per shard: from now on they answer. */
+rh_status server_start(struct server *s) MUST_CHECK;
 
 /* Waits until every shard is finished, or a signal of the blocked set (SIGTERM, SIGINT) comes. Returns that signal, or 0. */
 int server_wait(struct server *s);
 
-/* Stops the threads, lets answers leave, frees. */
+/* Stops the threads, waits for tasks that run, lets answers leave, frees. */
 void server_close(struct server **s);
 
 #endif

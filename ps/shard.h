@@ -17,11 +17,17 @@
 struct shard;
 
 /* Work that a shard gives away, because it takes its time: files. run is called once, in whatever
- * thread; it may not touch the shard. Then done is true. */
+ * thread; it may not touch the shard. Then done is true, and t is the shard's again. */
 struct shard_task {
     void (*run)(struct shard_task *t);
     atomic_bool done;
 };
+
+/* Runs it, here and now. */
+static inline void shard_task_run(struct shard_task *t) {
+    t->run(t);
+    atomic_store(&t->done, true);
+}
 
 struct shard_config {
     uint32_t shard, shards;
@@ -37,7 +43,8 @@ struct shard_config {
     int64_t unix_ms;         /* of the moment 0 of the time that frames come with: for people */
     uint32_t cut_timeout_ms; /* how long a checkpoint waits for the marks of all workers */
     bool read_only;          /* refuses every change */
-    /* Runs a task, now or in a thread of its own; it must be over before shard_free. NULL: now. */
+    /* Runs a task, now or in a thread of its own; it must be over before shard_free. One at a time:
+     * the one before is done. NULL: now. */
     void (*start)(void *arg, struct shard_task *t);
     void *start_arg;
 };

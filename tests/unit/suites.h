@@ -65,6 +65,7 @@
     X(ckpt_damage)     \
     X(ckpt_page)       \
     X(restored)        \
+    X(server)          \
     X(bags)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);
