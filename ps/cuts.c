@@ -266,13 +266,27 @@ void cuts_fini(struct shard *s) {
 
 /* ---- marks ---- */
 
+/* It waits at a barrier, and has done nothing since its last clock ended: so it may mark there. Under
+ * bsp its clock is hardly the one that all mark in. */
+static bool marks_at_barrier(const struct shard *s, const struct session *w) {
+    const struct head *h = &w->barrier_asked;
+    return s->mode != MODE_BSP && h->kind != 0 &&
+           (h->prev.call == WIRE_CALL_END || opnum_cmp(h->prev, (struct opnum){0}) == 0);
+}
+
+/* It waits at a barrier, and will not mark. */
+static bool is_stuck(const struct shard *s, const struct session *w) {
+    return w->barrier_asked.kind != 0 && !marks_at_barrier(s, w);
+}
+
 uint32_t cuts_wanted(const struct shard *s, const struct session *w, const struct head *h) {
     const struct cut *c = &s->cut;
-    if (!is_lead(s) || h->kind != WIRE_TICK || c->phase != MSG_GATHERING ||
-        w->marked == c->generation ||
-        (s->mode == MODE_BSP && (uint64_t)h->num.clock + 1 != c->clock))
+    if (!is_lead(s) || c->phase != MSG_GATHERING || w->marked == c->generation)
         return 0;
-    return c->generation;
+    bool now = h->kind == WIRE_TICK
+                   ? s->mode != MODE_BSP || (uint64_t)h->num.clock + 1 == c->clock
+                   : h->kind == WIRE_BEAT && marks_at_barrier(s, w);
+    return now ? c->generation : 0;
 }
 
 void cuts_mark(struct shard *s, struct session *w, uint32_t generation) {
@@ -286,8 +300,7 @@ void cuts_mark(struct shard *s, struct session *w, uint32_t generation) {
 }
 
 void cuts_barrier(struct shard *s, const struct session *w) {
-    if (s->cut.phase == MSG_GATHERING && w->barrier_asked.kind != 0 &&
-        w->marked != s->cut.generation)
+    if (s->cut.phase == MSG_GATHERING && w->marked != s->cut.generation && is_stuck(s, w))
         give_up(s, err_set(RH_ETIMEDOUT, "worker %" PRIu32 " waits at a barrier", w->rank));
 }
 
@@ -324,11 +337,11 @@ static void say_busy(struct shard *s, uint32_t peer, const struct head *h, uint3
             .generation = s->cut.generation, .phase = MSG_BUSY, .waiting_for = waiting_for});
 }
 
-/* A worker that waits at a barrier, or WIRE_NOBODY. */
-static uint32_t at_barrier(const struct shard *s) {
+/* A worker that will not mark, or WIRE_NOBODY. */
+static uint32_t stuck(const struct shard *s) {
     for (uint32_t rank = 0; rank < s->n_sessions; rank++)
         if (s->sessions[rank] != NULL && s->sessions[rank]->state == SESSION_HERE &&
-            s->sessions[rank]->barrier_asked.kind != 0)
+            is_stuck(s, s->sessions[rank]))
             return rank;
     return WIRE_NOBODY;
 }
@@ -401,8 +414,8 @@ static void wanted(struct shard *s, struct session *w, uint32_t peer, const stru
         say_busy(s, peer, h, c->phase == MSG_GATHERING ? cuts_missing(s) : WIRE_NOBODY);
         return;
     }
-    if (!same && at_barrier(s) != WIRE_NOBODY) {
-        say_busy(s, peer, h, at_barrier(s));
+    if (!same && stuck(s) != WIRE_NOBODY) {
+        say_busy(s, peer, h, stuck(s));
         return;
     }
     rh_status st = same ? RH_OK : lead_begin(s, w, h, name);

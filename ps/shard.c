@@ -204,12 +204,14 @@ static rh_status find_session(struct shard *s, const struct head *h, struct sess
 }
 
 static void say_alive(struct shard *s, uint32_t peer, const struct head *h,
-                      const struct msg_alive *m) {
+                      const struct msg_alive *m, uint32_t wanted) {
     uint8_t room[32];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
     msg_put_alive(&b, m);
-    shard_answer(s, peer, h, WIRE_ALIVE, &b);
+    struct head a = shard_head(s, h, WIRE_ALIVE);
+    a.prev.call = wanted;
+    shard_send(s, peer, msg_frame(s->net->pool, &a, &b));
 }
 
 /* Tells a worker that this shard lives, and whom its oldest request waits for. */
@@ -224,7 +226,7 @@ static void on_beat(struct shard *s, struct session *w, const struct head *h) {
     } else if (w->barrier_asked.kind != 0) {
         m.waiting_for = lead_absent(s, w->barrier);
     }
-    say_alive(s, w->peer, h, &m);
+    say_alive(s, w->peer, h, &m, cuts_wanted(s, w, h));
 }
 
 /* A worker's frame that shows how far it is: its last op has been taken, so it is in the clock that
@@ -254,7 +256,7 @@ static void on_observer(struct shard *s, uint32_t peer, const struct head *h, st
         freezing_tell(s, peer, h, rd_u32(r));
         return;
     case WIRE_BEAT:
-        say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY});
+        say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY}, 0);
         return;
     case WIRE_SAVE:
         cuts_save(s, NULL, peer, h, r);

@@ -172,7 +172,7 @@ void cuts_turn(struct shard *s);
 bool cuts_hold(const struct shard *s, const struct session *w);
 /* Whom they wait for: the lowest rank that has not marked, or WIRE_NOBODY. */
 uint32_t cuts_missing(const struct shard *s);
-/* The generation that the sender of a TICK is told to mark, or 0. */
+/* The generation that the sender of a TICK or BEAT is told to mark, or 0. */
 uint32_t cuts_wanted(const struct shard *s, const struct session *w, const struct head *h);
 /* A MARK was taken. */
 void cuts_mark(struct shard *s, struct session *w, uint32_t generation);

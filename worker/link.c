@@ -388,7 +388,7 @@ void link_frame(struct link *l, const struct frame *f, int64_t now_ms) {
     l->heard_ms = now_ms;
     if (h.kind != WIRE_NACK && h.kind != WIRE_REFUSE && (int32_t)(h.prev.clock - l->freezes) > 0)
         l->freezes = h.prev.clock; /* answers may come in any order */
-    if (h.kind == WIRE_ACK && h.prev.call > l->mark)
+    if ((h.kind == WIRE_ACK || h.kind == WIRE_ALIVE) && h.prev.call > l->mark)
         l->mark = h.prev.call;
     struct rd body;
     rd_init(&body, f->data + WIRE_HEAD, f->len - WIRE_HEAD);

@@ -12,6 +12,10 @@ bool mark_is_wanted(const rh_client *c) {
     return c->links[0].mark > c->marked;
 }
 
+bool mark_is_due(const rh_client *c) {
+    return mark_is_wanted(c) && (c->call == 0 || mark_is_fresh(c));
+}
+
 bool mark_is_fresh(const rh_client *c) {
     return c->marked != 0 && c->marked_clock == c->clock && c->marked_call == c->call;
 }

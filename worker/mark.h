@@ -17,6 +17,9 @@ rh_status ticks_put_counts(const rh_client *c, const char *what, struct buf *b,
 /* The lead has asked for a mark that was not made. With the lock held. */
 bool mark_is_wanted(const rh_client *c);
 
+/* It is wanted, and no op of this clock stands before it. */
+bool mark_is_due(const rh_client *c);
+
 /* Makes it, and opens the gate that the tick has left closed for it. A failure is the checkpoint's
  * alone: the servers name this worker as the one that is missing. */
 void mark_after_tick(rh_client *c);

@@ -180,6 +180,22 @@ static rh_status begin_barrier(rh_client *c, rh_op *op) {
     return s;
 }
 
+static bool passed_or_marks(const void *arg) {
+    const rh_client *c = arg;
+    return op_is_over(c->barrier) || mark_is_due(c);
+}
+
+/* A checkpoint does not have to wait for who waits here. */
+static void wait_and_mark(rh_client *c, int64_t deadline_ms) {
+    rh_status s = RH_OK;
+    while (s == RH_OK && client_wait(c, passed_or_marks, c, deadline_ms) &&
+           !op_is_over(c->barrier)) {
+        pthread_mutex_unlock(&c->lock);
+        s = mark_now(c, "rh_barrier", c->links[0].mark);
+        pthread_mutex_lock(&c->lock);
+    }
+}
+
 static rh_status barrier(rh_client *c, int timeout_ms, rh_op **spare) {
     int64_t deadline_ms = client_deadline(c, timeout_ms);
     if (!client_wait_turn(c, &c->passing, deadline_ms))
@@ -194,8 +210,10 @@ static rh_status barrier(rh_client *c, int timeout_ms, rh_op **spare) {
             *spare = NULL;
         }
     }
-    if (s == RH_OK)
+    if (s == RH_OK) {
+        wait_and_mark(c, deadline_ms);
         s = op_wait(&c->barrier, deadline_ms);
+    }
     c->passing = false;
     c->news = true;
     return s;

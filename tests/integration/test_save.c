@@ -233,6 +233,37 @@ START_TEST(servers_without_a_folder_refuse_to_save_and_say_what_to_do) {
 }
 END_TEST
 
+static void *wait_at_barrier(void *arg) {
+    rh_client *c = arg;
+    ck_assert_ok(rh_barrier(c, 60000));
+    return NULL;
+}
+
+START_TEST(workers_that_wait_at_a_barrier_do_not_keep_a_checkpoint_waiting) {
+    begin(JOB_TCP, 2, 2, RH_MODE_ASYNC);
+    rh_client *early = job_connect(&job, 1), *c = job_connect(&job, 0);
+    rh_table *t = job_table(c, "t", OWN * WORKERS_MAX, DIM);
+    rh_table *same = job_table(early, "t", OWN * WORKERS_MAX, DIM);
+    uint64_t ids[OWN], theirs[OWN], sum;
+    own_ids(0, ids);
+    own_ids(1, theirs);
+    step(early, same, theirs, 1);
+    pthread_t waiting;
+    ck_assert_int_eq(pthread_create(&waiting, NULL, wait_at_barrier, early), 0);
+    for (uint64_t k = 1; k <= 3; k++) {
+        step(c, t, ids, k);
+        ck_assert_ok(rh_save(c, "a"));
+        is_one_moment("a", &sum);
+        ck_assert_uint_eq(sum, 1 + k);
+    }
+    ck_assert_ok(rh_barrier(c, 60000));
+    ck_assert_int_eq(pthread_join(waiting, NULL), 0);
+    step(early, same, theirs, 2);
+    rh_close(early);
+    rh_close(c);
+}
+END_TEST
+
 START_TEST(a_worker_that_does_not_come_on_is_named_and_the_others_go_on) {
     begin(JOB_TCP, 2, 2, RH_MODE_ASYNC);
     job.cfg.op_timeout_ms = 12000;
@@ -260,6 +291,7 @@ int main(void) {
                         JOB_TRANSPORTS);
     tcase_add_loop_test(tc, servers_without_a_folder_refuse_to_save_and_say_what_to_do, JOB_LOCAL,
                         JOB_TRANSPORTS);
+    tcase_add_test(tc, workers_that_wait_at_a_barrier_do_not_keep_a_checkpoint_waiting);
     tcase_add_test(tc, a_worker_that_does_not_come_on_is_named_and_the_others_go_on);
     Suite *s = suite_create("save");
     suite_add_tcase(s, tc);

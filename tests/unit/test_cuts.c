@@ -348,16 +348,40 @@ START_TEST(a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker) {
 }
 END_TEST
 
-START_TEST(a_worker_at_a_barrier_ends_the_attempt) {
+static void wait_at_barrier(struct talker *t) {
     uint8_t room[8];
     struct buf body;
+    buf_wrap(&body, room, sizeof room);
+    buf_put_u32(&body, 1);
+    talker_send(t, WIRE_BARRIER, 0, (struct opnum){t->head.num.clock, 0x80000002, 0}, t->last, 0,
+                &body);
+}
+
+START_TEST(a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat) {
+    struct head h;
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    tick(&a, 0);
+    push(&b, 1);
+    wait_at_barrier(&a);
+    ck_assert_uint_eq(save(&o, 0, "x", 0).phase, MSG_GATHERING);
+    talker_send(&a, WIRE_BEAT, 0, (struct opnum){1, 0x80000003, 0}, a.last, 0, &(struct buf){0});
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ALIVE);
+    ck_assert_uint_eq(h.prev.call, 1);
+    mark(&a, 1, NULL);
+    talker_send(&a, WIRE_BEAT, 0, (struct opnum){1, 0x80000003, 0}, a.last, 0, &(struct buf){0});
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ALIVE);
+    ck_assert_uint_eq(h.prev.call, 0);
+}
+END_TEST
+
+START_TEST(a_worker_at_a_barrier_in_the_midst_of_a_clock_ends_the_attempt) {
     join(&a, ASYNC, 2);
     join(&b, ASYNC, 2);
     save(&o, 0, "x", 0);
     mark(&a, 1, NULL);
-    buf_wrap(&body, room, sizeof room);
-    buf_put_u32(&body, 1);
-    talker_send(&b, WIRE_BARRIER, 0, (struct opnum){0, 0x80000002, 0}, b.last, 0, &body);
+    push(&b, 1);
+    wait_at_barrier(&b);
     struct msg_saving is = save(&o, 1, "x", 0);
     ck_assert_uint_eq(is.phase, MSG_GIVEN_UP);
     ck_assert_ptr_nonnull(strstr(is.text, "worker 1 waits at a barrier"));
@@ -533,7 +557,8 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, under_bsp_workers_that_save_in_different_clocks_are_refused);
     tcase_add_test(tc, a_worker_that_says_goodbye_is_not_waited_for);
     tcase_add_test(tc, a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker);
-    tcase_add_test(tc, a_worker_at_a_barrier_ends_the_attempt);
+    tcase_add_test(tc, a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat);
+    tcase_add_test(tc, a_worker_at_a_barrier_in_the_midst_of_a_clock_ends_the_attempt);
     tcase_add_test(tc, shards_that_do_not_agree_make_no_checkpoint);
     tcase_add_test(tc, a_disk_that_fails_ends_the_attempt_wherever_it_does_and_harms_nothing);
     tcase_add_test(tc, one_that_nobody_asks_for_any_more_makes_room_for_another);
