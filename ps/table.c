@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/kern.h"
 #include "ps/renorm.h"
+#include "ps/snapshot.h"
 
 enum {
     LINE_BYTES = 64,
@@ -117,6 +118,8 @@ void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t 
     struct store *s = &t->store;
     const size_t row_bytes = s->dim * sizeof(float);
     const size_t ahead_bytes = min_size(row_bytes, AHEAD_BYTES);
+    if (t->snapshot != NULL)
+        snapshot_before(t->snapshot, t->rows, n);
     for (uint32_t i = 0; i < n; i++, in += row_bytes) {
         if (i + AHEAD < n)
             fetch(store_row(s, t->rows[i + AHEAD]), ahead_bytes);
@@ -199,6 +202,8 @@ rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const ui
     rh_status st = store_open_slots(&t->store);
     if (st != RH_OK)
         return err_in(st, "table \"%s\"", t->name);
+    if (t->snapshot != NULL)
+        snapshot_before(t->snapshot, t->rows, n);
     struct update u = {.t = t, .ids = ids, .grads = grads, .n = n};
     t->opt->prepare(&t->spec, lr, steps, &u.step);
     const bool ruled = has_rules(t);

@@ -15,6 +15,8 @@
 #include "ps/opt.h"
 #include "ps/store.h"
 
+struct snapshot;
+
 struct table {
     char name[WIRE_NAME_MAX + 1];
     uint32_t number;
@@ -24,11 +26,12 @@ struct table {
     struct init init;
     const struct opt_ops *opt;
     struct freeze freeze;
-    uint64_t renewed;    /* (turn, rank) of the last init that was applied; 0: none */
-    uint64_t skipped;    /* rows of updates that were not finite, with SPEC_SKIP */
-    uint32_t dropped_by; /* of what is left of a dropped table: the worker's rank */
-    float *scratch;      /* (dim): one row at an aligned address */
-    uint64_t *rows;      /* (rows_cap): the last table_locate's answer */
+    struct snapshot *snapshot; /* its rows at a moment, which somebody still reads; NULL: nobody */
+    uint64_t renewed;          /* (turn, rank) of the last init that was applied; 0: none */
+    uint64_t skipped;          /* rows of updates that were not finite, with SPEC_SKIP */
+    uint32_t dropped_by;       /* of what is left of a dropped table: the worker's rank */
+    float *scratch;            /* (dim): one row at an aligned address */
+    uint64_t *rows;            /* (rows_cap): the last table_locate's answer */
     uint32_t rows_cap;
 };
 
@@ -56,7 +59,8 @@ void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t 
 rh_status table_update(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *grads,
                        double lr, uint64_t steps) MUST_CHECK;
 
-/* ---- a table's lives (table_life.c) ---- */
+/* ---- a table's lives (table_life.c). Where a snapshot is being read, they wait until all of it
+ * has been ---- */
 
 /* Every row as if never touched, no optimizer state, frozen or not as the spec says. Gives the memory
  * back. Cannot fail. */

@@ -1,9 +1,16 @@
 /* table_life.c - a table begins anew, in whole or in its weights, or ends. See table.h. */
 #include <stdlib.h>
 
+#include "ps/snapshot.h"
 #include "ps/table.h"
 
+static void leave_snapshot(struct table *t) {
+    if (t->snapshot != NULL)
+        snapshot_leave(t->snapshot);
+}
+
 void table_reset(struct table *t) {
+    leave_snapshot(t);
     store_reset(&t->store);
     freeze_reset(&t->freeze, t->spec.frozen);
     t->skipped = 0;
@@ -12,6 +19,7 @@ void table_reset(struct table *t) {
 /* Rows stay touched: their optimizer state must be kept, and a row that has some is a touched one to
  * everybody else. */
 void table_renew(struct table *t, const struct spec *s) {
+    leave_snapshot(t);
     t->spec = *s;
     init_setup(&t->init, s, t->name);
     const struct store *st = &t->store;
@@ -20,6 +28,7 @@ void table_renew(struct table *t, const struct spec *s) {
 }
 
 void table_empty(struct table *t) {
+    leave_snapshot(t);
     freeze_fini(&t->freeze); /* it looks at the index */
     if (t->index.ops != NULL)
         t->index.ops->fini(&t->index);
