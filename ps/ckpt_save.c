@@ -97,50 +97,12 @@ rh_status ckpt_shard_manifest(const struct shard *s, struct ckpt_manifest *out) 
 
 /* ---- the file ---- */
 
-static rh_status put_rows(struct ckpt_writer *w, const struct table *t) {
-    const struct store *st = &t->store;
-    for (uint64_t row = 0; (row = store_next_touched(st, row)) != STORE_NONE; row++) {
-        rh_status s = ckpt_writer_row(w, t->index.ops->id_of(&t->index, row), store_row(st, row),
-                                      store_slot(st, row), store_own(st, row));
-        if (s != RH_OK)
-            return s;
-    }
-    return RH_OK;
-}
-
-static rh_status put_listed(struct ckpt_writer *w, const struct table *t) {
-    const struct freeze *f = &t->freeze;
-    for (uint64_t row = 0; (row = freeze_next_listed(f, row)) != FREEZE_NONE; row++) {
-        uint64_t id = t->index.ops->id_of(&t->index, row);
-        rh_status st = ckpt_writer_listed(w, id, freeze_until(f, row, id));
-        if (st != RH_OK)
-            return st;
-    }
-    return RH_OK;
-}
-
-static rh_status put_table(struct ckpt_writer *w, const struct table *t) {
-    const struct ckpt_own own = {t->skipped, t->freeze.lists_least, t->freeze.lists_most};
-    rh_status st = ckpt_writer_table(w, t->number, &own, t->spec.dim,
-                                     t->store.slots != NULL ? t->store.slot_dim : 0,
-                                     t->store.own != NULL ? t->store.own_dim : 0);
-    if (st == RH_OK)
-        st = ckpt_writer_runs(w, t->freeze.runs, t->freeze.n_runs);
-    if (st == RH_OK)
-        st = put_rows(w, t);
-    return st == RH_OK ? put_listed(w, t) : st;
-}
-
-rh_status ckpt_shard_write(const struct shard *s, const struct ckpt_fd *folder, uint64_t generation,
+rh_status ckpt_shard_write(struct shard *s, const struct ckpt_fd *folder, uint64_t generation,
                            struct ckpt_file *out) {
-    const struct ckpt_identity id = {s->cfg.job, generation, s->cfg.shard, s->cfg.shards};
-    struct ckpt_writer *w = NULL;
-    rh_status st = ckpt_writer_new(folder, &id, &w);
-    for (uint32_t i = 0; st == RH_OK && i < s->n_tables; i++)
-        if (s->tables[i] != NULL)
-            st = put_table(w, s->tables[i]);
+    struct ckpt_cut *c = NULL;
+    rh_status st = ckpt_cut_take(s, &c);
     if (st == RH_OK)
-        st = ckpt_writer_end(w, out);
-    ckpt_writer_free(&w);
+        st = ckpt_cut_write(c, folder, generation, out);
+    ckpt_cut_free(&c);
     return st;
 }

@@ -1,5 +1,6 @@
 /* ckpt_shard.h - a shard to files, and back: what it knows goes into a manifest, its rows into one
- * file; and N files into a shard of M. The shard stands still meanwhile. CHECKPOINT.md, section 4. */
+ * file; and N files into a shard of M. A shard may go on while its file is written: its cut is what it
+ * was at a moment. CHECKPOINT.md, section 4. */
 #ifndef PS_CKPT_SHARD_H
 #define PS_CKPT_SHARD_H
 
@@ -13,16 +14,41 @@
  * file will hold (a clock is open), or lacks a table: this is no moment for a checkpoint. */
 rh_status ckpt_shard_manifest(const struct shard *s, struct ckpt_manifest *out) MUST_CHECK;
 
-/* Writes this shard's file into a folder that is open, and says what it has become. */
-rh_status ckpt_shard_write(const struct shard *s, const struct ckpt_fd *folder, uint64_t generation,
-                           struct ckpt_file *out) MUST_CHECK;
+/* ---- a cut: a shard at one moment, on its way to a file (ckpt_cut.c) ---- */
 
 struct ckpt_cut;
+
+/* The shard's thread. Takes the moment: touched bits, and what is frozen, are copied; rows are not. One
+ * cut of a shard at a time. RH_EINVAL: this is no moment for a checkpoint; RH_ENOMEM. Nothing has
+ * changed then. */
 rh_status ckpt_cut_take(struct shard *s, struct ckpt_cut **out) MUST_CHECK;
+
+/* ckpt_shard_manifest at that moment. Lives as long as the cut. */
+const struct ckpt_manifest *ckpt_cut_manifest(const struct ckpt_cut *c);
+
+/* Any one thread, once, while the shard goes on: writes the shard's file into a folder that is open, and
+ * says what it has become. RH_EIO, RH_ENOMEM. Until it has come to a row, the shard keeps a copy of what
+ * that row was before its next change. Where copies would take more than the limit, the shard's thread
+ * waits for this one, and so does a table that is reset, dropped, or initialized anew; until this one has
+ * come on. So begin it soon. If it does not come on for 30 s, the shard goes on, and this is RH_EIO. */
 rh_status ckpt_cut_write(struct ckpt_cut *c, const struct ckpt_fd *folder, uint64_t generation,
                          struct ckpt_file *out) MUST_CHECK;
+
+/* Any thread: how much of the file there is, before packing what is in hand. */
 uint64_t ckpt_cut_done_bytes(const struct ckpt_cut *c);
+
+/* The shard's thread, after ckpt_cut_write has returned, or if it was never begun; before shard_free.
+ * NULL is fine. */
 void ckpt_cut_free(struct ckpt_cut **c);
+
+/* Other bounds than 256 MiB and 30 s; before the shard goes on. */
+void ckpt_cut_limit(struct ckpt_cut *c, size_t copies_bytes, uint32_t stall_ms);
+
+/* All of it, for a shard that stands still. */
+rh_status ckpt_shard_write(struct shard *s, const struct ckpt_fd *folder, uint64_t generation,
+                           struct ckpt_file *out) MUST_CHECK;
+
+/* ---- the way back ---- */
 
 /* Fills a shard that has no worker and no table yet (RH_EINVAL otherwise) with its part of checkpoint
  * `name`, of this job or another's. On failure it is as it was. Files of which it needs nothing
