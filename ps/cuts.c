@@ -100,7 +100,12 @@ static rh_status work_new(struct shard *s, const char *name, struct cut_work **o
     if (st != RH_OK) {
         k->lead = false; /* there is nothing of ours to remove */
         work_free(&k);
-        return st;
+        if (st != RH_ENOTFOUND)
+            return st;
+        return err_set(RH_EINVAL,
+                       "shard %" PRIu32 " does not find in %s what shard 0 has begun there: all "
+                       "servers must have the same folder as --checkpoint-dir, also on other hosts",
+                       s->cfg.shard, s->cfg.ckpt->root);
     }
     *out = k;
     return RH_OK;
