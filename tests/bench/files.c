@@ -108,16 +108,6 @@ static rh_status timed(rh_status (*side)(struct run *), struct run *r, double *b
     return s;
 }
 
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static struct rate rate_of(double *seen, unsigned rounds) {
-    qsort(seen, rounds, sizeof *seen, compare);
-    return (struct rate){seen[0], seen[rounds / 2], seen[rounds - 1]};
-}
-
 static rh_status take_turns(struct run *r, unsigned rounds, struct rate *ours,
                             struct rate *others) {
     rh_status (*other)(struct run *) = is_text(r->kind) ? by_bare_strtof : by_plain_read;
@@ -132,8 +122,8 @@ static rh_status take_turns(struct run *r, unsigned rounds, struct rate *ours,
     }
     if (s != RH_OK)
         return s;
-    *ours = rate_of(a, rounds);
-    *others = rate_of(b, rounds);
+    *ours = measure_rate(a, rounds);
+    *others = measure_rate(b, rounds);
     return RH_OK;
 }
 

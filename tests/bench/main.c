@@ -8,6 +8,7 @@
 
 #include "common/conf.h"
 #include "common/err.h"
+#include "tests/bench/ckpt.h"
 #include "tests/bench/features.h"
 #include "tests/bench/files.h"
 #include "tests/bench/ids.h"
@@ -40,15 +41,17 @@ enum {
     QUICK_PART = 4,
     FILE_BYTES = 64 << 20,
     QUICK_FILE_BYTES = 16 << 20,
+    CKPT_DIM = 64,
+    QUICK_CKPT_PART = 8,
     ROUNDS = 5
 };
 
 /* ---- settings ---- */
 
 struct settings {
-    const char *bin, *transport, *ids, *work, *contender, *feature, *file, *answer;
+    const char *bin, *transport, *ids, *work, *contender, *feature, *file, *ckpt, *answer;
     int64_t dim, rows, rounds, chunk_kib, report_fd;
-    int quick, features, files;
+    int quick, features, files, ckpts;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -68,11 +71,15 @@ static const struct conf_item items[] = {
     {"feature", CONF_STRING, AT(feature), NULL, 0, 0, NULL, "NAME",
      "Only this one, as the table calls it: \"push padding_idx\", ..."},
     {"files", CONF_BOOL, AT(files), "no", 0, 0, NULL, NULL,
-     "Only the reading of files. Without it, they come last, unless one line was asked for."},
+     "Only the reading of files. Without it, they come third, unless one line was asked for."},
     {"file", CONF_STRING, AT(file), NULL, 0, 0, NULL, "NAME",
      "Only files of this kind, as the table calls it: \"npy <f4\", ..."},
     {"chunk", CONF_INT, AT(chunk_kib), "512", 256, 1 << 20, NULL, "KIB",
      "The buffer that files are read into."},
+    {"checkpoints", CONF_BOOL, AT(ckpts), "no", 0, 0, NULL, NULL,
+     "Only checkpoints. Without it, they come last, unless one line was asked for."},
+    {"checkpoint", CONF_STRING, AT(ckpt), NULL, 0, 0, NULL, "NAME",
+     "Only of rows of this kind, as the table calls them: random, \"state zeros\"."},
     {"rows", CONF_INT, AT(rows), "0", 0, 1 << 30, NULL, "N",
      "Rows of a table. 0: as many as make 1 GiB of weights, or 1,048,576 if quick."},
     {"rounds", CONF_INT, AT(rounds), "0", 0, MEASURE_ROUNDS_MAX, NULL, "N",
@@ -235,14 +242,16 @@ static bool is_filtered(const struct bench *b) {
            b->set.work != NULL || b->set.contender != NULL;
 }
 
-enum part { CASES, FEATURES, FILES };
+enum part { CASES, FEATURES, FILES, CKPTS };
 
 /* Those that were asked for by name; else the first, and the others too if it is whole. */
 static bool part_wanted(const struct bench *b, enum part part) {
     const bool features = b->set.features || b->set.feature != NULL;
     const bool files = b->set.files || b->set.file != NULL;
-    if (features || files)
-        return (part == FEATURES && features) || (part == FILES && files);
+    const bool ckpts = b->set.ckpts || b->set.ckpt != NULL;
+    if (features || files || ckpts)
+        return (part == FEATURES && features) || (part == FILES && files) ||
+               (part == CKPTS && ckpts);
     return part == CASES || !is_filtered(b);
 }
 
@@ -269,6 +278,17 @@ static rh_status run_files(struct bench *b) {
                               .only = b->set.file});
 }
 
+static rh_status run_ckpts(struct bench *b) {
+    struct bench_ckpt o = {.dir = b->dir,
+                           .rows = (uint64_t)b->set.rows,
+                           .dim = CKPT_DIM,
+                           .rounds = (unsigned)b->set.rounds,
+                           .only = b->set.ckpt};
+    if (o.rows == 0)
+        o.rows = ARRAY_BYTES / (CKPT_DIM * sizeof(float)) / (b->set.quick ? QUICK_CKPT_PART : 1);
+    return bench_ckpt(&o);
+}
+
 static rh_status run_bench(struct bench *b) {
     if (b->set.rounds == 0)
         b->set.rounds = b->set.quick ? QUICK_ROUNDS : ROUNDS;
@@ -284,6 +304,8 @@ static rh_status run_bench(struct bench *b) {
         st = run_features(b);
     if (st == RH_OK && part_wanted(b, FILES))
         st = run_files(b);
+    if (st == RH_OK && part_wanted(b, CKPTS))
+        st = run_ckpts(b);
     rmdir(b->dir);
     return st;
 }

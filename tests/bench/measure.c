@@ -15,6 +15,11 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+struct rate measure_rate(double *seen, unsigned n) {
+    qsort(seen, n, sizeof *seen, compare);
+    return (struct rate){seen[0], seen[n / 2], seen[n - 1]};
+}
+
 double measure_thread_s(void) {
     struct timespec t = {0};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -54,8 +59,7 @@ rh_status measure(const struct runner *runners, size_t n, const struct job *j, u
         rates[i] = (struct rate){0};
         if (runners[i].self == NULL)
             continue;
-        qsort(seen[i], rounds, sizeof seen[i][0], compare);
-        rates[i] = (struct rate){seen[i][0], seen[i][rounds / 2], seen[i][rounds - 1]};
+        rates[i] = measure_rate(seen[i], rounds);
     }
     return s;
 }

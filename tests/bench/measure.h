@@ -6,7 +6,7 @@
 
 enum { MEASURE_ROUNDS_MAX = 99 };
 
-/* Rows per second over the rounds. median 0: took no part. */
+/* Rows, or bytes, per second over the rounds. median 0: took no part. */
 struct rate {
     double low, median, high;
 };
@@ -21,6 +21,9 @@ struct runner {
  * disturbs all of them. rates: (n). The first failure ends it. */
 rh_status measure(const struct runner *runners, size_t n, const struct job *j, unsigned rounds,
                   struct rate *rates) MUST_CHECK;
+
+/* Of the rates that n rounds have seen, which it sorts. n at least 1. */
+struct rate measure_rate(double *seen, unsigned n);
 
 /* What this thread has worked, in seconds: what the machine does besides is not in it. */
 double measure_thread_s(void);

@@ -1,0 +1,297 @@
+/* ckpt.c - see ckpt.h. Both sides take turns within a round, and each begins with nothing of the other
+ * waiting for the disk. */
+#include "tests/bench/ckpt.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "ps/ckpt_folder.h"
+#include "ps/ckpt_shard.h"
+#include "tests/bench/full_shard.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/plain_file.h"
+
+#define GOAL_SAVE    0.6
+#define GOAL_RESTORE 0.7
+
+static const struct rows_kind {
+    const char *name;
+    bool zeros; /* all of the optimizer's state */
+} kinds[] = {{"random", false}, {"state zeros", true}};
+
+enum { N_KINDS = sizeof kinds / sizeof *kinds, FLOATS = 3, PATH = 256, HUGE_PAGE = 2 << 20 };
+
+/* One kind of rows, on which both sides run. */
+struct run {
+    const struct bench_ckpt *o;
+    const struct rows_kind *kind;
+    struct ckpt_io *io;
+    struct full_shard full;
+    uint64_t digest;                   /* of its rows */
+    char folder[PATH], manifest[PATH]; /* of the checkpoint "a" */
+    char file[PATH], copy[PATH];       /* its shard's, and cp's */
+    uint64_t bytes;                    /* of the file */
+    struct rate copied;
+    void *memory; /* (memory_bytes) to read into; every page of it was touched */
+    size_t memory_bytes;
+};
+
+/* ---- our side ---- */
+
+static rh_status save(struct run *r) {
+    struct ckpt_manifest m;
+    struct ckpt_fd folder;
+    rh_status st = ckpt_shard_manifest(r->full.shard, &m);
+    if (st != RH_OK)
+        return st;
+    m.generation = 1;
+    st = ckpt_manifest_files(&m, 1);
+    if (st == RH_OK)
+        st = ckpt_begin(r->io, "a", &folder);
+    if (st == RH_OK) {
+        st = ckpt_shard_write(r->full.shard, &folder, m.generation, &m.files[0]);
+        if (st == RH_OK)
+            st = ckpt_commit(r->io, "a", &folder, &m);
+        else
+            ckpt_abandon(r->io, "a", &folder);
+    }
+    ckpt_manifest_fini(&m);
+    return st;
+}
+
+static rh_status restore(struct run *r) {
+    struct ckpt_manifest m;
+    struct ckpt_fd folder;
+    rh_status st = ckpt_open(r->io, "a", &folder, &m);
+    if (st != RH_OK)
+        return st;
+    st = ckpt_shard_restore(r->full.shard, &folder, &m);
+    ckpt_manifest_fini(&m);
+    ckpt_drop(&folder);
+    return st;
+}
+
+/* ---- the other side ---- */
+
+static rh_status copy(struct run *r) {
+    return plain_file_copy(r->file, r->copy, r->o->dir);
+}
+
+static rh_status read_all(struct run *r) {
+    return plain_file_read(r->file, r->memory, r->memory_bytes);
+}
+
+/* Memory as a server has it: huge pages, where the system gives them. */
+static rh_status touch_memory(struct run *r) {
+    r->memory_bytes = (r->bytes / HUGE_PAGE + 1) * HUGE_PAGE;
+    r->memory = mmap(NULL, r->memory_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (r->memory == MAP_FAILED) {
+        r->memory = NULL;
+        return err_sys(RH_ENOMEM, "no memory for a file of %zu bytes", r->memory_bytes);
+    }
+    (void)madvise(r->memory, r->memory_bytes, MADV_HUGEPAGE);
+    for (size_t at = 0; at < r->memory_bytes; at += 4096)
+        ((volatile char *)r->memory)[at] = 1;
+    return RH_OK;
+}
+
+/* ---- rounds ---- */
+
+/* What would end this program waits until the files are away: they are large. */
+static void hold_signals(sigset_t *before) {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ends, before);
+}
+
+static bool signal_waits(void) {
+    sigset_t s;
+    return sigpending(&s) == 0 && (sigismember(&s, SIGINT) == 1 || sigismember(&s, SIGTERM) == 1 ||
+                                   sigismember(&s, SIGHUP) == 1);
+}
+
+static rh_status timed(rh_status (*side)(struct run *), struct run *r, double *seconds) {
+    if (signal_waits())
+        return err_set(RH_EIO, "stopped by a signal");
+    int64_t begin_us = clock_now_us();
+    rh_status st = side(r);
+    *seconds = (double)(clock_now_us() - begin_us) * 1e-6;
+    return st;
+}
+
+static struct rate rate_of(const struct run *r, double *seconds, unsigned n) {
+    for (unsigned i = 0; i < n; i++)
+        seconds[i] = (double)r->bytes / (seconds[i] > 0 ? seconds[i] : 1e-9);
+    return measure_rate(seconds, n);
+}
+
+static void remove_saved(struct run *r) {
+    plain_file_remove(r->file, r->folder);
+    plain_file_remove(r->manifest, r->folder);
+    (void)rmdir(r->folder);
+}
+
+static rh_status run_saves(struct run *r, struct rate *ours) {
+    double a[MEASURE_ROUNDS_MAX], b[MEASURE_ROUNDS_MAX];
+    rh_status st = RH_OK;
+    for (unsigned i = 0; st == RH_OK && i < r->o->rounds; i++) {
+        remove_saved(r);
+        st = timed(save, r, &a[i]);
+        if (st == RH_OK)
+            st = timed(copy, r, &b[i]);
+        plain_file_remove(r->copy, r->o->dir);
+    }
+    if (st == RH_OK)
+        st = plain_file_bytes(r->file, &r->bytes);
+    if (st != RH_OK)
+        return st;
+    *ours = rate_of(r, a, r->o->rounds);
+    r->copied = rate_of(r, b, r->o->rounds);
+    return RH_OK;
+}
+
+static rh_status restore_once(struct run *r, double *seconds) {
+    rh_status st = full_shard_empty(&r->full);
+    if (st != RH_OK)
+        return st;
+    st = timed(restore, r, seconds);
+    if (st == RH_OK && full_shard_digest(&r->full) != r->digest)
+        st = err_set(RH_EIO, "what was restored is not what was saved");
+    full_shard_free(&r->full);
+    return st;
+}
+
+/* cache: makes the file warm or cold before each side. *able: it could. */
+static rh_status run_restores(struct run *r, bool (*cache)(const char *path), struct rate *ours,
+                              struct rate *others, bool *able) {
+    double a[MEASURE_ROUNDS_MAX], b[MEASURE_ROUNDS_MAX];
+    rh_status st = RH_OK;
+    *able = true;
+    for (unsigned i = 0; st == RH_OK && *able && i < r->o->rounds; i++) {
+        *able = cache(r->file);
+        if (*able)
+            st = restore_once(r, &a[i]);
+        *able = *able && cache(r->file);
+        if (st == RH_OK && *able)
+            st = timed(read_all, r, &b[i]);
+    }
+    if (st == RH_OK && *able) {
+        *ours = rate_of(r, a, r->o->rounds);
+        *others = rate_of(r, b, r->o->rounds);
+    }
+    return st;
+}
+
+/* ---- the table ---- */
+
+static void print_rate(const struct rate *r) {
+    char text[64] = "-";
+    if (r->median > 0)
+        snprintf(text, sizeof text, "%.2f [%.2f..%.2f]", r->median / 1e9, r->low / 1e9,
+                 r->high / 1e9);
+    printf(" %-19s", text);
+}
+
+static double ratio(const struct rate *ours, const struct rate *other) {
+    return other->median > 0 ? ours->median / other->median : 0;
+}
+
+static void print_line(const struct run *r, const char *work, const struct rate *ours,
+                       const struct rate *read, double goal) {
+    const double of_copy = ratio(ours, &r->copied);
+    printf("%-12s %5.2f %-13s", r->kind->name, (double)r->bytes / 1e9, work);
+    print_rate(ours);
+    print_rate(&r->copied);
+    print_rate(read);
+    printf(" %5.2f ", of_copy);
+    if (read->median > 0)
+        printf(" %7.2f", ratio(ours, read));
+    else
+        printf(" %7s", "-");
+    printf("  %s\n", r->kind->zeros ? "" : of_copy >= goal ? "reached" : "BELOW ITS GOAL");
+    fflush(stdout);
+}
+
+static rh_status print_restores(struct run *r, const char *work, bool (*cache)(const char *path)) {
+    struct rate ours, read;
+    bool able;
+    rh_status st = run_restores(r, cache, &ours, &read, &able);
+    if (st == RH_OK && able)
+        print_line(r, work, &ours, &read, GOAL_RESTORE);
+    else if (st == RH_OK)
+        printf("%-12s %5.2f %-13s not here: the system does as it likes with its cache\n",
+               r->kind->name, (double)r->bytes / 1e9, work);
+    return st;
+}
+
+static rh_status run_lines(struct run *r) {
+    const struct rate none = {0};
+    struct rate saved;
+    rh_status st = full_shard_new(r->o->rows, r->o->dim, r->kind->zeros, &r->full);
+    if (st != RH_OK)
+        return st;
+    r->digest = full_shard_digest(&r->full);
+    st = run_saves(r, &saved);
+    full_shard_free(&r->full);
+    if (st != RH_OK)
+        return st;
+    print_line(r, "save", &saved, &none, GOAL_SAVE);
+    st = touch_memory(r);
+    if (st == RH_OK)
+        st = print_restores(r, "restore, warm", plain_file_warm);
+    return st == RH_OK ? print_restores(r, "restore, cold", plain_file_cold) : st;
+}
+
+static rh_status run_kind(const struct bench_ckpt *o, const struct rows_kind *kind) {
+    struct run r = {.o = o, .kind = kind};
+    snprintf(r.folder, sizeof r.folder, "%s/a", o->dir);
+    snprintf(r.manifest, sizeof r.manifest, "%s/a/MANIFEST.json", o->dir);
+    snprintf(r.file, sizeof r.file, "%s/a/shard-00000-of-00001.rhs", o->dir);
+    snprintf(r.copy, sizeof r.copy, "%s/copy", o->dir);
+    rh_status st = ckpt_io_beneath(o->dir, &r.io);
+    if (st == RH_OK)
+        st = run_lines(&r);
+    remove_saved(&r);
+    if (r.memory != NULL)
+        munmap(r.memory, r.memory_bytes);
+    ckpt_io_free(&r.io);
+    return st;
+}
+
+rh_status bench_ckpt(const struct bench_ckpt *o) {
+    const double bytes = (double)o->rows * o->dim * sizeof(float) * FLOATS;
+    const double need = 3 * bytes; /* a checkpoint, its copy, and room to spare */
+    uint64_t room;
+    sigset_t before;
+    rh_status st = plain_file_room(o->dir, &room);
+    printf(
+        "\nSaving and restoring %" PRIu64
+        " rows of dim %u with SparseAdam's state, %.2f GB in memory: GB "
+        "of the file\nper second, median [lowest..highest]; the medians' ratio. Goals: %.1f of cp "
+        "+ sync for a save, %.1f for a restore.\n\n",
+        o->rows, o->dim, bytes / 1e9, GOAL_SAVE, GOAL_RESTORE);
+    if (st == RH_OK && (double)room < need) {
+        printf("not here: %s has %.1f GB free, %.1f are needed (TMPDIR says where)\n", o->dir,
+               (double)room / 1e9, need / 1e9);
+        return RH_OK;
+    }
+    printf("%-12s %5s %-13s %-19s %-19s %-19s %5s  %7s\n", "rows", "GB", "work", "rowhouse",
+           "cp + sync", "read", "of cp", "of read");
+    hold_signals(&before);
+    for (size_t k = 0; st == RH_OK && k < N_KINDS; k++)
+        if (o->only == NULL || strcmp(o->only, kinds[k].name) == 0)
+            st = run_kind(o, &kinds[k]);
+    if (!signal_waits()) /* else main ends, and takes away its folder */
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    return st == RH_OK ? RH_OK : err_in(st, "checkpoints");
+}
