@@ -185,26 +185,46 @@ static rh_status read_texts(const struct roster_exchange *x, struct roster *r) {
     return s;
 }
 
-static rh_status ask_mpi(const char *const *addresses, uint32_t n, struct roster *out) {
-    roster_exchange_fn *exchange;
+/* What is made of the texts, and what is to be done with it. */
+struct known {
+    struct roster roster;
+    roster_ready_fn *ready;
+    void *arg;
+    rh_status status;
+};
+
+/* Texts that make no sense make none to all ranks: then nobody waits for anybody. */
+static bool known(void *arg, const struct roster_exchange *x) {
+    struct known *k = arg;
+    k->status = read_texts(x, &k->roster);
+    if (k->status != RH_OK || k->ready == NULL)
+        return true;
+    k->status = k->ready(k->arg, &k->roster);
+    return k->status == RH_OK;
+}
+
+static rh_status ask_mpi(const char *const *addresses, uint32_t n, roster_ready_fn *ready,
+                         void *arg, struct roster *out) {
+    roster_exchange_fn *exchange = NULL;
     struct roster_exchange x = {0};
-    struct roster r = {0};
+    struct known k = {.ready = ready, .arg = arg};
     char error[256];
     struct buf text;
     buf_init(&text, TEXT_MAX);
     rh_status s = load_exchange(&exchange);
     if (s == RH_OK)
         s = own_text(addresses, n, &text);
-    if (s == RH_OK && exchange((const char *)text.p, &x, error, sizeof error) != 0)
+    if (s == RH_OK && exchange((const char *)text.p, known, &k, &x, error, sizeof error) != 0 &&
+        k.status == RH_OK)
         s = err_set(RH_EIO, "%s", error);
     if (s == RH_OK)
-        s = read_texts(&x, &r);
+        s = k.status;
     buf_fini(&text);
     free(x.texts);
     if (s == RH_OK)
-        *out = r;
+        *out = k.roster;
     else
-        roster_fini(&r);
+        roster_fini(&k.roster);
     return s;
 }
 
@@ -217,7 +237,8 @@ static rh_status copy(const struct roster *r, struct roster *out) {
     return RH_OK;
 }
 
-rh_status roster_from_mpi(const char *const *addresses, uint32_t n, struct roster *out) {
+rh_status roster_from_mpi(const char *const *addresses, uint32_t n, roster_ready_fn *ready,
+                          void *arg, struct roster *out) {
     /* MPI can be initialized once in a process, and the job does not change: who asks again, to
      * connect a second client, gets the first answer. */
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -225,7 +246,7 @@ rh_status roster_from_mpi(const char *const *addresses, uint32_t n, struct roste
     if (!roster_under_mpi())
         return err_set(RH_EINVAL, "\"mpi:\" works only in a program that mpirun started");
     pthread_mutex_lock(&lock);
-    rh_status s = answer.servers != NULL ? RH_OK : ask_mpi(addresses, n, &answer);
+    rh_status s = answer.servers != NULL ? RH_OK : ask_mpi(addresses, n, ready, arg, &answer);
     if (s == RH_OK)
         s = copy(&answer, out);
     pthread_mutex_unlock(&lock);

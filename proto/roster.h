@@ -27,10 +27,15 @@ void roster_fini(struct roster *r);
 /* True inside a process that mpirun started. */
 int roster_under_mpi(void);
 
+/* What a rank does when it knows who is in the job, before any rank goes on. */
+typedef rh_status roster_ready_fn(void *arg, const struct roster *r);
+
 /* One exchange among all ranks of this mpirun, then MPI is finalized. A server rank gives the
  * addresses of its shards (n of them, in its order); a worker rank gives none. Server ranks come
- * first in shard order by rank; workers are numbered by rank among workers. Sleeps while it waits.
- * RH_EIO: the plug-in or MPI is missing, with the package to install. */
-rh_status roster_from_mpi(const char *const *addresses, uint32_t n, struct roster *out) MUST_CHECK;
+ * first in shard order by rank; workers are numbered by rank among workers. Sleeps while it waits,
+ * also for the others' ready. ready: NULL, or a function whose failure is ours; then the process must
+ * end. RH_EIO: the plug-in or MPI is missing, with the package to install. */
+rh_status roster_from_mpi(const char *const *addresses, uint32_t n, roster_ready_fn *ready,
+                          void *arg, struct roster *out) MUST_CHECK;
 
 #endif

@@ -16,7 +16,7 @@
 enum { PATIENCE_S = 30, ASK_EVERY_US = 5000, SLACK_NS = 20 * 1000 * 1000 };
 
 /* Says why nothing happens: MPI_Init itself waits until every rank is in it, and cannot be asked.
- * Ranks 0 and 1 speak, so that one does even if the other is the one that is missing. */
+ * Until all have come: what they do then takes its time. Ranks 0 and 1 speak, so that one does even if the other is the one that is missing. */
 struct watchdog {
     pthread_t thread;
     pthread_mutex_t lock;
@@ -34,7 +34,8 @@ static void *watch(void *arg) {
         if (pthread_cond_timedwait(&w->over, &w->lock, &until) == ETIMEDOUT) {
             static const char line[] =
                 "rowhouse: still waiting for the other ranks of this mpirun after 30 s: each must "
-                "be a rowhouse-server, or a program that connects with \"mpi:\"\n";
+                "be a rowhouse-server (one that restores a checkpoint takes its time), or a "
+                "program that connects with \"mpi:\"\n";
             ssize_t ignored = write(STDERR_FILENO, line, sizeof line - 1);
             (void)ignored;
             break;
@@ -114,9 +115,16 @@ static const char *exchange(const char *text, struct roster_exchange *out) {
     return out->texts == NULL ? "no memory for what the ranks of this mpirun say" : NULL;
 }
 
+static void wait_for_all(void) {
+    MPI_Request request;
+    MPI_Ibarrier(MPI_COMM_WORLD, &request);
+    wait_asleep(&request);
+}
+
 __attribute__((visibility("default"))) roster_exchange_fn rh_mpi_exchange;
 
-int rh_mpi_exchange(const char *text, struct roster_exchange *out, char *error, size_t cap) {
+int rh_mpi_exchange(const char *text, roster_known_fn *known, void *arg,
+                    struct roster_exchange *out, char *error, size_t cap) {
     int is_up = 0, is_over = 0;
     const char *failed = NULL;
     struct watchdog dog;
@@ -130,9 +138,15 @@ int rh_mpi_exchange(const char *text, struct roster_exchange *out, char *error, 
         failed = "MPI_Init failed";
     else
         failed = exchange(text, out);
+    watchdog_stop(&dog);
+    if (failed == NULL && !known(arg, out)) {
+        *error = '\0';
+        return -1; /* not through MPI_Finalize, which waits for the others as they do for us */
+    }
+    if (failed == NULL)
+        wait_for_all();
     if (ours)
         MPI_Finalize();
-    watchdog_stop(&dog);
     if (failed != NULL)
         snprintf(error, cap, "%s", failed);
     return failed == NULL ? 0 : -1;

@@ -14,12 +14,13 @@
 #include "common/log.h"
 #include "ps/ckpt_tool.h"
 #include "ps/server.h"
+#include "ps/server_ckpt.h"
 #include "ps/supervise.h"
 
 struct settings {
-    const char *listen, *shard, *job, *data_dir, *log_level, *config;
+    const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *log_level, *config;
     int64_t shards, world, credit, report_fd;
-    int insecure, child;
+    int insecure, read_only, child;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -46,13 +47,25 @@ static const struct conf_item items[] = {
     {"data-dir", CONF_STRING, AT(data_dir), NULL, 0, 0, "RH_DATA_DIR", "DIR",
      "Let workers have files beneath DIR loaded by the servers themselves (rh_load with source = "
      "RH_SOURCE_SHARD). Without it a server opens no file for anybody."},
+    {"checkpoint-dir", CONF_STRING, AT(checkpoint_dir), NULL, 0, 0, "RH_CHECKPOINT_DIR", "DIR",
+     "The folder of the job's checkpoints: made if it is not there, and of this job alone. All "
+     "server processes of a job, on whichever hosts, must be given the same shared folder."},
+    {"restore", CONF_STRING, AT(restore), NULL, 0, 0, NULL, "NAME|latest",
+     "Begin with checkpoint NAME of --checkpoint-dir, whatever number of shards has saved it, or "
+     "with the newest; all servers of the job with the same. Everything is read and checked before "
+     "anybody is answered; what is damaged or not there ends the server. (One whose name is latest "
+     "must be renamed first: its name is that of its folder.)"},
+    {"read-only", CONF_BOOL, AT(read_only), "no", 0, 0, NULL, NULL,
+     "With --restore: serve what was restored, and refuse every change. The folder need not be "
+     "writable, and may be that of a job which goes on saving there."},
     {"log-level", CONF_STRING, AT(log_level), "warn", 0, 0, "RH_LOG_LEVEL", "LEVEL",
      "error, warn, info or debug, on stderr."},
     {"config", CONF_STRING, AT(config), NULL, 0, 0, NULL, "FILE",
      "Read settings from a file: lines of name = value."},
     {NULL, CONF_SECTION, 0, NULL, 0, 0, NULL, NULL, "Given by rowhouse run:"},
     {"report-fd", CONF_INT, AT(report_fd), "-1", -1, 65535, NULL, "FD",
-     "Write the addresses, comma-separated, as one line to this descriptor once they are bound."},
+     "Write the addresses, comma-separated, as one line to this descriptor once they are bound, and "
+     "what is to be restored is."},
     {"child", CONF_BOOL, AT(child), "no", 0, 0, NULL, NULL,
      "This server is the child of a supervisor."},
 };
@@ -105,62 +118,100 @@ static const char *mpi_listen(void) {
                                                                  : "tcp://*:*";
 }
 
-/* Under a plain mpirun: shards are numbered over all server ranks, and the exchange says who else is there. */
-static rh_status join_mpi(const struct server *s, uint32_t shards, struct shard_config *c,
-                          char *job, size_t cap) {
-    struct roster r;
-    rh_status st = roster_from_mpi(server_addresses(s), shards, &r);
-    if (st != RH_OK)
-        return st;
-    c->shards = r.shards;
-    c->world = r.world;
-    snprintf(job, cap, "%s", r.job);
-    for (uint32_t i = 0; i < r.shards; i++)
-        if (strcmp(r.servers[i], server_addresses(s)[0]) == 0)
-            c->shard = i;
-    roster_fini(&r);
-    if (c->world == 0)
+/* What a server knows when it begins to live. */
+struct life {
+    const struct settings *set;
+    struct server_ckpt ckpt;
+    struct server *server;
+    struct shard_config c;
+};
+
+/* A restore takes its time, and leaves nothing behind that would have to be put in order: there a
+ * signal simply ends us. */
+static rh_status restore(struct life *l) {
+    sigset_t stop, before;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &stop, &before);
+    rh_status st = server_ckpt_restore(&l->ckpt, l->c.ckpt, l->server, (uint32_t)l->set->shards);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return st;
+}
+
+/* Makes the shards, now that it is known which they are, and fills them if they begin with a
+ * checkpoint. */
+static rh_status fill(struct life *l, const char *job) {
+    l->c.job = hash64(job, strlen(job));
+    rh_status st = server_make(l->server, &l->c);
+    if (st == RH_OK && l->ckpt.restore != NULL)
+        st = restore(l);
+    if (st == RH_OK && l->c.shard == 0 && l->c.ckpt != NULL && !l->c.read_only)
+        server_ckpt_clean(l->c.ckpt);
+    return st;
+}
+
+/* Under a plain mpirun: shards are numbered over all server ranks, and the exchange says who else is
+ * there. No rank goes on before all servers have been here. */
+static rh_status fill_in_mpi(void *arg, const struct roster *r) {
+    struct life *l = arg;
+    l->c.shards = r->shards;
+    l->c.world = r->world;
+    for (uint32_t i = 0; i < r->shards; i++)
+        if (strcmp(r->servers[i], server_addresses(l->server)[0]) == 0)
+            l->c.shard = i;
+    if (r->world == 0)
         return err_set(RH_EINVAL, "this mpirun has servers but no worker rank: use mpirun -np 2 "
                                   "rowhouse-server : -np 2 PROGRAM");
-    return RH_OK;
+    return fill(l, r->job[0] != '\0' ? r->job : l->set->job);
+}
+
+static rh_status join_mpi(struct life *l) {
+    struct roster r;
+    rh_status st =
+        roster_from_mpi(server_addresses(l->server), (uint32_t)l->set->shards, fill_in_mpi, l, &r);
+    if (st == RH_OK)
+        roster_fini(&r);
+    return st;
+}
+
+static rh_status open_all(struct life *l, bool mpi) {
+    const struct settings *set = l->set;
+    struct server_options o = {.listen = mpi ? mpi_listen() : set->listen,
+                               .shards = (uint32_t)set->shards,
+                               .insecure = set->insecure};
+    rh_status st = read_shard(set, &l->c.shard, &l->c.shards);
+    if (st == RH_OK && set->data_dir != NULL)
+        st = source_beneath(set->data_dir, &l->c.source);
+    if (st == RH_OK)
+        st = server_ckpt_open(&l->ckpt, &l->c.ckpt);
+    return st == RH_OK ? server_open(&o, &l->server) : st;
 }
 
 static rh_status run(const struct settings *set, int *signal_out) {
-    struct server_options o = {
-        .listen = set->listen, .shards = (uint32_t)set->shards, .insecure = set->insecure};
-    struct shard_config c;
-    shard_config_init(&c);
-    c.incarnation = new_incarnation();
-    c.credit_bytes = (uint32_t)set->credit;
-    c.world = (uint32_t)set->world;
+    struct life l = {.set = set, .ckpt = {set->checkpoint_dir, set->restore, set->read_only != 0}};
+    shard_config_init(&l.c);
+    l.c.incarnation = new_incarnation();
+    l.c.credit_bytes = (uint32_t)set->credit;
+    l.c.world = (uint32_t)set->world;
+    l.c.read_only = l.ckpt.read_only;
     bool mpi = set->listen == NULL;
     if (mpi && !roster_under_mpi())
         return err_set(RH_EINVAL,
                        "where to listen? Give --listen tcp://127.0.0.1:7700, or start the "
                        "server with rowhouse run or mpirun");
-    if (mpi)
-        o.listen = mpi_listen();
-    rh_status st = read_shard(set, &c.shard, &c.shards);
-    struct server *s = NULL;
-    if (st == RH_OK && set->data_dir != NULL)
-        st = source_beneath(set->data_dir, &c.source);
+    rh_status st = open_all(&l, mpi);
     if (st == RH_OK)
-        st = server_open(&o, &s);
-    char job[65] = "";
-    if (st == RH_OK && mpi)
-        st = join_mpi(s, o.shards, &c, job, sizeof job);
-    const char *name = job[0] != '\0' ? job : set->job;
-    c.job = hash64(name, strlen(name));
-    if (st == RH_OK)
-        st = server_make(s, &c);
+        st = mpi ? join_mpi(&l) : fill(&l, set->job);
     if (st == RH_OK && set->report_fd >= 0)
-        st = report((int)set->report_fd, s, o.shards);
+        st = report((int)set->report_fd, l.server, (uint32_t)set->shards);
     if (st == RH_OK)
-        st = server_start(s);
+        st = server_start(l.server);
     if (st == RH_OK)
-        *signal_out = server_wait(s);
-    server_close(&s);
-    source_free(&c.source);
+        *signal_out = server_wait(l.server);
+    server_close(&l.server);
+    source_free(&l.c.source);
+    ckpt_io_free(&l.c.ckpt);
     return st;
 }
 

@@ -168,7 +168,7 @@ static int supervise(struct supervisor *s, pid_t parent) {
     int code = s->is_server ? supervise_start_server(s) : 0;
     if (code != 0)
         return fail(code, "%s", err_text());
-    if (roster_from_mpi(s->addresses, s->n_addresses, &r) != RH_OK)
+    if (roster_from_mpi(s->addresses, s->n_addresses, NULL, NULL, &r) != RH_OK)
         return fail(1, "%s: %s", s->name, err_text());
     code = live(s, &r, parent);
     roster_fini(&r);

@@ -171,7 +171,7 @@ static rh_status connect_far(const rh_config *cfg, rh_client **out) {
     rh_config known = *cfg;
     rh_status s;
     if (strcmp(cfg->servers, "mpi:") == 0) {
-        s = roster_from_mpi(NULL, 0, &r);
+        s = roster_from_mpi(NULL, 0, NULL, NULL, &r);
         if (s == RH_OK && r.world > 0) {
             known.rank = r.rank;
             known.world = r.world;

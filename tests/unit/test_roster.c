@@ -105,7 +105,7 @@ START_TEST(without_mpirun_mpi_is_einval) {
     struct roster r;
     unsetenv("OMPI_COMM_WORLD_RANK");
     ck_assert(!roster_under_mpi());
-    ck_assert_int_eq(roster_from_mpi(NULL, 0, &r), RH_EINVAL);
+    ck_assert_int_eq(roster_from_mpi(NULL, 0, NULL, NULL, &r), RH_EINVAL);
     ck_assert_ptr_nonnull(strstr(err_text(), "mpirun"));
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(without_the_plug_in_mpi_is_eio_and_the_package_is_named) {
     setenv("OMPI_COMM_WORLD_RANK", "0", 1);
     setenv("RH_MPI_PLUGIN", "/no/such/rowhouse-mpi.so", 1);
     ck_assert(roster_under_mpi());
-    ck_assert_int_eq(roster_from_mpi(NULL, 0, &r), RH_EIO);
+    ck_assert_int_eq(roster_from_mpi(NULL, 0, NULL, NULL, &r), RH_EIO);
     ck_assert_ptr_nonnull(strstr(err_text(), "/no/such/rowhouse-mpi.so"));
     ck_assert_ptr_nonnull(strstr(err_text(), "openmpi-bin"));
     unsetenv("RH_MPI_PLUGIN");
