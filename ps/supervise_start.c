@@ -18,11 +18,14 @@
 enum {
     REPORT_MS = 60000,
     REPORT_MAX = PLACE_SHARDS_MAX * ROSTER_ADDRESS_MAX,
+    SAID_MAX = 65536 + 1, /* a pipe holds no more */
     OWN_VARIABLES = 4,
     EXIT_FAILED = 1,
     EXIT_NOT_RUN = 126,
     EXIT_NOT_FOUND = 127
 };
+
+#define PREFIX "rowhouse-server: "
 
 /* ---- environments ---- */
 
@@ -84,18 +87,31 @@ static void environment_inherit(struct environment *e) {
 
 /* ---- a server ---- */
 
-/* The user's --shards: how many shards each server process has. */
-static uint32_t shards_each(const struct supervisor *s) {
-    static const char flag[] = "--shards";
-    const char *value = "1";
+/* What the user gives a flag of the server, or NULL. */
+static const char *given(const struct supervisor *s, const char *flag) {
+    const char *value = NULL;
+    size_t len = strlen(flag);
     for (size_t i = 0; i < s->n_flags; i++) {
         if (strcmp(s->flags[i], flag) == 0 && i + 1 < s->n_flags)
             value = s->flags[i + 1];
-        else if (starts(s->flags[i], flag) && s->flags[i][sizeof flag - 1] == '=')
-            value = s->flags[i] + sizeof flag;
+        else if (starts(s->flags[i], flag) && s->flags[i][len] == '=')
+            value = s->flags[i] + len + 1;
     }
-    unsigned long n = strtoul(value, NULL, 10);
+    return value;
+}
+
+/* How many shards each server process has. */
+static uint32_t shards_each(const struct supervisor *s) {
+    const char *value = given(s, "--shards");
+    unsigned long n = value == NULL ? 1 : strtoul(value, NULL, 10);
     return n >= 1 && n <= PLACE_SHARDS_MAX ? (uint32_t)n : 1; /* the server says what is wrong */
+}
+
+/* Until when a server must report. One that restores a checkpoint (which a settings file may say,
+ * too) reports behind that, and has the time that it takes. */
+static int64_t report_until_ms(const struct supervisor *s) {
+    bool restores = given(s, "--restore") != NULL || given(s, "--config") != NULL;
+    return restores ? INT64_MAX : clock_now_ms() + REPORT_MS;
 }
 
 static int start(struct supervisor *s, char **argv, struct environment *e, int stderr_fd) {
@@ -137,14 +153,16 @@ static int start_server(struct supervisor *s, int report_fd, int stderr_fd) {
     return code;
 }
 
-/* Reads up to a newline, cap bytes, the end, or the deadline. True: there is a newline, now a 0. */
+/* Reads up to a newline, cap bytes, the end, or the deadline (INT64_MAX: none). True: there is a
+ * newline, now a 0. */
 static bool read_line(int fd, char *line, size_t cap, int64_t until_ms) {
     size_t len = 0;
     line[0] = '\0';
     for (;;) {
         int64_t left_ms = until_ms - clock_now_ms();
+        int wait_ms = until_ms == INT64_MAX ? -1 : left_ms > 0 ? (int)left_ms : 0;
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int ready = poll(&p, 1, left_ms > 0 ? (int)left_ms : 0);
+        int ready = poll(&p, 1, wait_ms);
         ssize_t n = ready == 1 ? read(fd, line + len, cap - 1 - len) : -1;
         if (ready < 0 && errno == EINTR)
             continue;
@@ -160,10 +178,31 @@ static bool read_line(int fd, char *line, size_t cap, int64_t until_ms) {
     }
 }
 
+/* The last line that the server, which has ended, has left on its stderr: with the prefix of a
+ * program's own last word if there is one with it. What it has logged before goes on to our stderr.
+ * NULL: nothing is there. */
+static const char *last_word(int fd, char said[SAID_MAX]) {
+    size_t len = 0;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (ssize_t n = 1; n > 0 && len + 1 < SAID_MAX && poll(&p, 1, 0) == 1; len += n > 0 ? n : 0)
+        n = read(fd, said + len, SAID_MAX - 1 - len);
+    said[len] = '\0';
+    char *rest = NULL, *word = NULL;
+    for (char *line = strtok_r(said, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        bool better = word == NULL || starts(line, PREFIX) || !starts(word, PREFIX);
+        const char *other = better ? word : line;
+        if (other != NULL)
+            dprintf(STDERR_FILENO, "%s\n", other);
+        word = better ? line : word;
+    }
+    return word;
+}
+
 /* The server has not reported. Why: its own last word, if it has ended with one. */
 static int no_report(struct supervisor *s, bool late) {
-    static const char prefix[] = "rowhouse-server: ";
-    char word[ERR_TEXT_MAX / 2], how[64];
+    char said[SAID_MAX], how[64];
+    const char *word;
     int status = 0;
     if (late)
         kill(-s->child, SIGKILL);
@@ -172,9 +211,9 @@ static int no_report(struct supervisor *s, bool late) {
     if (late)
         err_set(RH_ETIMEDOUT, "%s (process %d) has not begun to listen within %d s", s->name,
                 (int)s->child, REPORT_MS / 1000);
-    else if (read_line(s->stderr_fd, word, sizeof word, clock_now_ms()))
+    else if ((word = last_word(s->stderr_fd, said)) != NULL)
         err_set(RH_EIO, "%s cannot start: %s", s->name,
-                word + (starts(word, prefix) ? sizeof prefix - 1 : 0));
+                word + (starts(word, PREFIX) ? strlen(PREFIX) : 0));
     else
         err_set(RH_EIO, "%s (process %d) %s before it listened", s->name, (int)s->child,
                 process_end(status, how, sizeof how));
@@ -214,7 +253,7 @@ int supervise_start_server(struct supervisor *s) {
     if (open_pipes(s, report, says) != 0)
         return EXIT_FAILED;
     fcntl(report[1], F_SETFD, 0);
-    int64_t until_ms = clock_now_ms() + REPORT_MS;
+    int64_t until_ms = report_until_ms(s);
     /* Its stderr is a pipe, so that what it says before it can start becomes our one line. */
     int code = start_server(s, report[1], says[1]);
     close(report[1]);
