@@ -50,6 +50,9 @@ void rh_config_init(rh_config *cfg) {
     cfg->job = getenv("RH_JOB");
     if (cfg->job == NULL)
         cfg->job = "";
+    cfg->checkpoint_dir = getenv("RH_CHECKPOINT_DIR");
+    if (cfg->checkpoint_dir != NULL && *cfg->checkpoint_dir == '\0')
+        cfg->checkpoint_dir = NULL;
 }
 
 /* The value of a variable for a text. */

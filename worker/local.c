@@ -31,6 +31,7 @@ struct local_net {
     struct net net; /* first */
     struct local_shard *shards;
     uint32_t n_shards;
+    struct ckpt_io *ckpt; /* the shards' folder of checkpoints; NULL: they have none */
     struct answer {
         struct frame *frame;
         uint32_t peer;
@@ -120,6 +121,7 @@ static void local_close(struct net *n, int linger_ms) {
     (void)linger_ms;
     for (uint32_t i = 0; l->shards != NULL && i < l->n_shards; i++)
         shard_free(&l->shards[i].shard);
+    ckpt_io_free(&l->ckpt);
     uint32_t peer;
     struct frame *f;
     while ((f = local_recv(n, &peer)) != NULL)
@@ -156,7 +158,11 @@ static rh_status count_shards(const rh_config *cfg, uint32_t *out) {
     return RH_OK;
 }
 
-static rh_status open_shards(struct local_net *l, const char *job) {
+static rh_status open_shards(struct local_net *l, const rh_config *cfg) {
+    rh_status known =
+        cfg->checkpoint_dir == NULL ? RH_OK : ckpt_io_beneath(cfg->checkpoint_dir, &l->ckpt);
+    if (known != RH_OK)
+        return err_in(known, "rh_config: checkpoint_dir (RH_CHECKPOINT_DIR)");
     for (uint32_t i = 0; i < l->n_shards; i++) {
         struct local_shard *s = &l->shards[i];
         *s = (struct local_shard){.net = {&shard_side, l->net.pool}, .home = l, .peer = i};
@@ -164,10 +170,11 @@ static rh_status open_shards(struct local_net *l, const char *job) {
         shard_config_init(&c);
         c.shard = i;
         c.shards = l->n_shards;
-        c.job = hash64(job, strlen(job));
+        c.job = hash64(cfg->job, strlen(cfg->job));
         c.no_sums = true;
         c.pid = (uint32_t)getpid();
         c.source = source_anywhere();
+        c.ckpt = l->ckpt;
         rh_status st = shard_new(&c, &s->net, &s->shard);
         if (st != RH_OK)
             return st;
@@ -192,7 +199,7 @@ rh_status local_open(const rh_config *cfg, struct roster *roster, struct net **o
     l->shards = calloc(n, sizeof *l->shards);
     l->net.pool = frame_pool_new(POOL_BYTES);
     s = l->shards == NULL || l->net.pool == NULL ? err_set(RH_ENOMEM, "no memory for %u shards", n)
-                                                 : open_shards(l, cfg->job);
+                                                 : open_shards(l, cfg);
     if (s != RH_OK) {
         local_close(&l->net, 0);
         l = NULL;

@@ -7,8 +7,9 @@
 
 #include "tests/unit/suites.h"
 
-static const char *const variables[] = {"RH_SERVERS", "RH_JOB",  "RH_RANK",
-                                        "RH_WORLD",   "RH_MODE", "RH_OP_TIMEOUT_MS"};
+static const char *const variables[] = {"RH_SERVERS",       "RH_JOB",  "RH_RANK",
+                                        "RH_WORLD",         "RH_MODE", "RH_OP_TIMEOUT_MS",
+                                        "RH_CHECKPOINT_DIR"};
 
 static void clean(void) {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
@@ -32,6 +33,7 @@ START_TEST(without_environment_the_defaults_hold) {
     ck_assert_uint_eq(cfg.local_shards, 1);
     ck_assert_int_eq(cfg.observer, 0);
     ck_assert_str_eq(cfg.job, "");
+    ck_assert_ptr_null(cfg.checkpoint_dir);
     ck_assert_int_eq(config_check(&cfg), RH_OK);
 }
 END_TEST
@@ -43,6 +45,7 @@ START_TEST(the_environment_fills_the_fields) {
     setenv("RH_WORLD", "4", 1);
     setenv("RH_MODE", "bsp", 1);
     setenv("RH_OP_TIMEOUT_MS", "250", 1);
+    setenv("RH_CHECKPOINT_DIR", "kept", 1);
     rh_config cfg;
     rh_config_init(&cfg);
     ck_assert_str_eq(cfg.servers, "tcp://10.0.0.1:7700");
@@ -51,6 +54,7 @@ START_TEST(the_environment_fills_the_fields) {
     ck_assert_uint_eq(cfg.world, 4);
     ck_assert_int_eq(cfg.mode, RH_MODE_BSP);
     ck_assert_int_eq(cfg.op_timeout_ms, 250);
+    ck_assert_str_eq(cfg.checkpoint_dir, "kept");
     ck_assert_int_eq(config_check(&cfg), RH_OK);
 }
 END_TEST
@@ -107,6 +111,22 @@ START_TEST(fields_out_of_bounds_are_refused_by_name) {
 }
 END_TEST
 
+START_TEST(local_wants_a_folder_for_its_checkpoints_that_is_there) {
+    rh_config cfg;
+    rh_client *c = NULL;
+    rh_config_init(&cfg);
+    cfg.servers = "local:2";
+    cfg.checkpoint_dir = "/no/such";
+    ck_assert_int_eq(rh_connect(&cfg, &c), RH_EINVAL);
+    ck_assert_str_eq(rh_errmsg(),
+                     "rh_connect: rh_config: checkpoint_dir (RH_CHECKPOINT_DIR): /no/such is no "
+                     "folder that can be opened: No such file or directory");
+    cfg.checkpoint_dir = "/";
+    ck_assert_int_eq(rh_connect(&cfg, &c), RH_OK);
+    rh_close(c);
+}
+END_TEST
+
 START_TEST(an_observer_needs_neither_rank_nor_world) {
     setenv("RH_RANK", "seven", 1);
     setenv("RH_WORLD", "dwarves", 1);
@@ -125,6 +145,7 @@ Suite *config_suite(void) {
     tcase_add_test(t, the_environment_fills_the_fields);
     tcase_add_test(t, an_unreadable_variable_is_refused_by_name_unless_the_field_is_set);
     tcase_add_test(t, fields_out_of_bounds_are_refused_by_name);
+    tcase_add_test(t, local_wants_a_folder_for_its_checkpoints_that_is_there);
     tcase_add_test(t, an_observer_needs_neither_rank_nor_world);
     suite_add_tcase(s, t);
     return s;
