@@ -56,7 +56,7 @@ rh_status block_pack(const void *raw, size_t raw_len, struct buf *out) {
     return RH_OK;
 }
 
-static rh_status unpack(struct rd *r, void *raw, size_t raw_len) {
+static rh_status unpack(struct rd *r, void *room, size_t raw_len, const uint8_t **raw) {
     uint32_t stated_len = rd_u32(r), len = rd_u32(r);
     uint64_t stated_hash = rd_u64(r);
     if (r->bad)
@@ -70,25 +70,26 @@ static rh_status unpack(struct rd *r, void *raw, size_t raw_len) {
     if (body == NULL)
         return err_set(RH_ECORRUPT, "a block ends before its %" PRIu32 " packed bytes do", len);
 
+    const uint8_t *is = body;
     if (len < raw_len) {
-        int got = LZ4_decompress_safe((const char *)body, raw, (int)len, (int)raw_len);
+        int got = LZ4_decompress_safe((const char *)body, room, (int)len, (int)raw_len);
         if (got < 0 || (size_t)got != raw_len)
             return err_set(RH_ECORRUPT, "a block of %zu bytes does not unpack: LZ4 says %d",
                            raw_len, got);
-    } else if (raw_len > 0) {
-        memcpy(raw, body, raw_len);
+        is = room;
     }
-    uint64_t hash = hash64(raw, raw_len);
+    uint64_t hash = hash64(is, raw_len);
     if (hash != stated_hash)
         return err_set(RH_ECORRUPT,
                        "a block's bytes have XXH3 %016" PRIx64 ", its head says %016" PRIx64, hash,
                        stated_hash);
+    *raw = is;
     return RH_OK;
 }
 
-rh_status block_unpack(struct rd *r, void *raw, size_t raw_len) {
+rh_status block_unpack(struct rd *r, void *room, size_t raw_len, const uint8_t **raw) {
     assert(raw_len <= BLOCK_RAW_MAX);
-    rh_status st = unpack(r, raw, raw_len);
+    rh_status st = unpack(r, room, raw_len, raw);
     if (st != RH_OK)
         r->bad = true;
     return st;

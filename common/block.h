@@ -24,8 +24,9 @@ enum {
  * Either leaves out bad. */
 rh_status block_pack(const void *raw, size_t raw_len, struct buf *out) MUST_CHECK;
 
-/* Reads one block from r, whose raw length must be exactly raw_len, into raw. RH_ECORRUPT says what
- * is wrong, leaves r bad, and whatever it likes in raw. */
-rh_status block_unpack(struct rd *r, void *raw, size_t raw_len) MUST_CHECK;
+/* Reads one block from r, whose raw length must be exactly raw_len. *raw: its raw bytes; in room
+ * (raw_len) if they were packed, else where they lie, at any address. RH_ECORRUPT says what is wrong,
+ * leaves r bad, and whatever it likes in room. */
+rh_status block_unpack(struct rd *r, void *room, size_t raw_len, const uint8_t **raw) MUST_CHECK;
 
 #endif

@@ -20,7 +20,8 @@ struct ckpt_reader {
     uint64_t bytes, rows;
     struct ckpt_entry *entries; /* (n) */
     uint32_t n;
-    uint8_t *packed, *raw; /* (BLOCK_HEAD + CKPT_RAW_MAX), (CKPT_RAW_MAX) */
+    uint8_t *packed, *raw; /* (BLOCK_HEAD + CKPT_RAW_MAX) a block as it is in the file,
+                              (CKPT_RAW_MAX) what LZ4 makes of it */
 };
 
 static rh_status damaged(const struct ckpt_reader *r, const char *why) {
@@ -288,12 +289,13 @@ static rh_status unpack(struct ckpt_reader *r, const uint8_t *packed, const stru
                         struct ckpt_block *out) {
     struct rd d;
     rd_init(&d, packed, e->packed);
-    rh_status st = block_unpack(&d, r->raw, e->raw);
+    const uint8_t *raw;
+    rh_status st = block_unpack(&d, r->raw, e->raw, &raw);
     if (st != RH_OK)
         return err_in(st, "%s is damaged at byte %" PRIu64, r->file.name, e->offset);
     bool good = rd_done(&d);
     struct ckpt_block b = {.entry = e};
-    rd_init(&d, r->raw, e->raw);
+    rd_init(&d, raw, e->raw);
     good &= rd_u32(&d) == e->kind;
     good &= rd_u32(&d) == e->table;
     good &= rd_u32(&d) == e->first;
