@@ -11,4 +11,7 @@ static inline int64_t clock_now_ms(void) {
     return clock_now_us() / 1000;
 }
 
+/* The time of day, since 1970. It jumps: for people, never for waiting. */
+int64_t clock_unix_ms(void);
+
 #endif

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/hash.h"
@@ -19,7 +20,7 @@
 
 struct settings {
     const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *log_level, *config;
-    int64_t shards, world, credit, report_fd;
+    int64_t shards, world, credit, cut_timeout, report_fd;
     int insecure, read_only, child;
 };
 
@@ -58,6 +59,9 @@ static const struct conf_item items[] = {
     {"read-only", CONF_BOOL, AT(read_only), "no", 0, 0, NULL, NULL,
      "With --restore: serve what was restored, and refuse every change. The folder need not be "
      "writable, and may be that of a job which goes on saving there."},
+    {"cut-timeout", CONF_INT, AT(cut_timeout), "10", 1, 86400, NULL, "SECONDS",
+     "How long a checkpoint of the running job waits for workers to come to the end of a clock; "
+     "then it is given up, and whoever wants it may try again."},
     {"log-level", CONF_STRING, AT(log_level), "warn", 0, 0, "RH_LOG_LEVEL", "LEVEL",
      "error, warn, info or debug, on stderr."},
     {"config", CONF_STRING, AT(config), NULL, 0, 0, NULL, "FILE",
@@ -193,6 +197,8 @@ static rh_status run(const struct settings *set, int *signal_out) {
     shard_config_init(&l.c);
     l.c.incarnation = new_incarnation();
     l.c.credit_bytes = (uint32_t)set->credit;
+    l.c.unix_ms = clock_unix_ms() - clock_now_ms();
+    l.c.cut_timeout_ms = (uint32_t)set->cut_timeout * 1000;
     l.c.world = (uint32_t)set->world;
     l.c.read_only = l.ckpt.read_only;
     bool mpi = set->listen == NULL;

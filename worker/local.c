@@ -173,6 +173,7 @@ static rh_status open_shards(struct local_net *l, const rh_config *cfg) {
         c.job = hash64(cfg->job, strlen(cfg->job));
         c.no_sums = true;
         c.pid = (uint32_t)getpid();
+        c.unix_ms = clock_unix_ms() - clock_now_ms();
         c.source = source_anywhere();
         c.ckpt = l->ckpt;
         rh_status st = shard_new(&c, &s->net, &s->shard);
