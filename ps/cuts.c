@@ -96,7 +96,8 @@ static rh_status work_new(struct shard *s, const char *name, struct cut_work **o
     k->lead = is_lead(s);
     k->folder.fd = -2;
     snprintf(k->name, sizeof k->name, "%s", name);
-    rh_status st = k->lead ? ckpt_begin(k->io, name, &k->folder) : ckpt_join(k->io, name, &k->folder);
+    rh_status st =
+        k->lead ? ckpt_begin(k->io, name, &k->folder) : ckpt_join(k->io, name, &k->folder);
     if (st != RH_OK) {
         k->lead = false; /* there is nothing of ours to remove */
         work_free(&k);
@@ -289,9 +290,8 @@ uint32_t cuts_wanted(const struct shard *s, const struct session *w, const struc
     const struct cut *c = &s->cut;
     if (!is_lead(s) || c->phase != MSG_GATHERING || w->marked == c->generation)
         return 0;
-    bool now = h->kind == WIRE_TICK
-                   ? s->mode != MODE_BSP || (uint64_t)h->num.clock + 1 == c->clock
-                   : h->kind == WIRE_BEAT && marks_at_barrier(s, w);
+    bool now = h->kind == WIRE_TICK ? s->mode != MODE_BSP || (uint64_t)h->num.clock + 1 == c->clock
+                                    : h->kind == WIRE_BEAT && marks_at_barrier(s, w);
     return now ? c->generation : 0;
 }
 
@@ -360,7 +360,8 @@ static rh_status next_generation(struct shard *s, uint32_t *out) {
             return st;
     }
     if (c->next > UINT32_MAX)
-        return err_set(RH_ELIMIT, "%s has a checkpoint of generation %" PRIu64 ": there is none behind",
+        return err_set(RH_ELIMIT,
+                       "%s has a checkpoint of generation %" PRIu64 ": there is none behind",
                        s->cfg.ckpt->root, c->next - 1);
     *out = (uint32_t)c->next++;
     return RH_OK;
@@ -427,8 +428,7 @@ static void wanted(struct shard *s, struct session *w, uint32_t peer, const stru
     rh_status st = same ? RH_OK : lead_begin(s, w, h, name);
     if (st == RH_OK && same && w != NULL && s->mode == MODE_BSP && h->num.clock != c->clock)
         st = err_set(RH_EINVAL,
-                     "worker %" PRIu32 " saves in clock %" PRIu32
-                     ", and another in clock %" PRIu32
+                     "worker %" PRIu32 " saves in clock %" PRIu32 ", and another in clock %" PRIu32
                      ": under bsp all workers save after the same rh_tick",
                      w->rank, h->num.clock, c->clock);
     if (st != RH_OK) {
@@ -523,7 +523,8 @@ void cuts_commit(struct shard *s, uint32_t peer, const struct head *h, struct rd
     struct msg_commit m;
     msg_get_commit(r, &m);
     if (r->bad || !is_lead(s)) {
-        shard_refuse(s, peer, h, err_set(RH_EPROTO, "a COMMIT that is not for shard %" PRIu32, s->cfg.shard));
+        shard_refuse(s, peer, h,
+                     err_set(RH_EPROTO, "a COMMIT that is not for shard %" PRIu32, s->cfg.shard));
         return;
     }
     if (m.generation == c->generation && c->phase == MSG_WRITTEN && !c->work->started) {

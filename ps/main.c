@@ -68,7 +68,8 @@ static const struct conf_item items[] = {
      "Read settings from a file: lines of name = value."},
     {NULL, CONF_SECTION, 0, NULL, 0, 0, NULL, NULL, "Given by rowhouse run:"},
     {"report-fd", CONF_INT, AT(report_fd), "-1", -1, 65535, NULL, "FD",
-     "Write the addresses, comma-separated, as one line to this descriptor once they are bound, and "
+     "Write the addresses, comma-separated, as one line to this descriptor once they are bound, "
+     "and "
      "what is to be restored is."},
     {"child", CONF_BOOL, AT(child), "no", 0, 0, NULL, NULL,
      "This server is the child of a supervisor."},

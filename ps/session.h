@@ -72,9 +72,9 @@ struct session {
     struct waiting_list pulls; /* in order of arrival */
     struct push_count *counts; /* (n_counts) by table number */
     uint32_t n_counts;
-    struct stage *stage; /* the load that is being read, or NULL */
-    uint32_t loads;      /* number of the last load that was begun */
-    uint32_t marked;     /* generation of the last checkpoint that it has marked; 0: none */
+    struct stage *stage;  /* the load that is being read, or NULL */
+    uint32_t loads;       /* number of the last load that was begun */
+    uint32_t marked;      /* generation of the last checkpoint that it has marked; 0: none */
     struct cursor cursor; /* of its last mark, or restored */
     struct cursor saved;  /* of the newest checkpoint that is whole */
 };

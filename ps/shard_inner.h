@@ -32,8 +32,8 @@ struct cut_work;
 
 /* A checkpoint of the running job: the attempt in hand, or the last one. */
 struct cut {
-    uint32_t generation; /* 0: there was none yet */
-    uint32_t phase;      /* enum msg_phase; 0: none yet */
+    uint32_t generation;          /* 0: there was none yet */
+    uint32_t phase;               /* enum msg_phase; 0: none yet */
     char name[CKPT_NAME_MAX + 1]; /* "": not heard yet */
     int64_t began_ms, asked_ms;   /* asked: somebody still wants it */
     uint32_t clock;               /* the lead, under bsp: the clock that it stands at */

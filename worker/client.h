@@ -98,7 +98,7 @@ struct rh_client {
     uint32_t barriers;     /* begun */
     uint8_t *cursor;       /* (cursor_len) for the next mark; NULL: as it was */
     uint32_t cursor_len;
-    uint32_t marked;       /* generation of the last checkpoint that this worker has marked; 0: none, or
+    uint32_t marked; /* generation of the last checkpoint that this worker has marked; 0: none, or
                               its cursor has changed since. Where it stood then: */
     uint64_t marked_clock;
     uint32_t marked_call;

@@ -162,11 +162,12 @@ rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *len) {
     if (s != RH_OK)
         return s;
     if (!n.is.known)
-        s = err_set(RH_ENOTFOUND, "rh_cursor: worker %u had set no cursor in checkpoint \"%s\"", rank,
-                    n.is.name);
+        s = err_set(RH_ENOTFOUND, "rh_cursor: worker %u had set no cursor in checkpoint \"%s\"",
+                    rank, n.is.name);
     else if (*len < n.is.len)
-        s = err_set(RH_ELIMIT, "rh_cursor: the cursor of worker %u has %u bytes, there is room for %zu",
-                    rank, n.is.len, *len);
+        s = err_set(RH_ELIMIT,
+                    "rh_cursor: the cursor of worker %u has %u bytes, there is room for %zu", rank,
+                    n.is.len, *len);
     else if (n.is.len > 0)
         memcpy(buf, n.bytes, n.is.len);
     if (s == RH_OK || s == RH_ELIMIT)
@@ -177,7 +178,8 @@ rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *len) {
 
 rh_status rh_last_checkpoint(rh_client *c, rh_checkpoint_info *out) {
     if (out->size != sizeof *out)
-        return err_set(RH_EINVAL, "rh_last_checkpoint: size is %u, not %zu", out->size, sizeof *out);
+        return err_set(RH_EINVAL, "rh_last_checkpoint: size is %u, not %zu", out->size,
+                       sizeof *out);
     struct newest n;
     rh_status s = ask_newest(c, "rh_last_checkpoint", 0, &n);
     if (s != RH_OK)

@@ -157,7 +157,8 @@ static rh_status look(struct saving *g, bool *again) {
         const struct msg_saving *m = &g->at[i];
         if (m->phase == MSG_BUSY) {
             *again = true;
-            return give_up(g, err_set(RH_EFENCED, "%s: another checkpoint was begun meanwhile", what));
+            return give_up(g,
+                           err_set(RH_EFENCED, "%s: another checkpoint was begun meanwhile", what));
         }
         if (m->phase != MSG_GIVEN_UP)
             continue;

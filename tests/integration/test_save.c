@@ -82,8 +82,7 @@ static void *train(void *arg) {
 static void start(struct worker *w, uint32_t n, uint64_t steps, uint32_t saves_every,
                   atomic_bool *stop) {
     for (uint32_t i = 0; i < n; i++) {
-        w[i] = (struct worker){
-            .rank = i, .steps = steps, .saves_every = saves_every, .stop = stop};
+        w[i] = (struct worker){.rank = i, .steps = steps, .saves_every = saves_every, .stop = stop};
         ck_assert_int_eq(pthread_create(&w[i].thread, NULL, train, &w[i]), 0);
     }
 }

@@ -27,7 +27,8 @@ struct msg_alive any_alive(struct rng *g);
 struct msg_stage any_stage(struct rng *g);
 struct msg_staged any_staged(struct rng *g);
 struct msg_load any_load(struct rng *g);
-struct msg_mark any_mark(struct rng *g, const uint8_t cursor[ANY_CURSOR]); /* of some of these bytes */
+struct msg_mark any_mark(struct rng *g,
+                         const uint8_t cursor[ANY_CURSOR]); /* of some of these bytes */
 struct msg_save any_save(struct rng *g);
 struct msg_written any_written(struct rng *g);
 struct msg_saving any_saving(struct rng *g);

@@ -70,9 +70,9 @@ static int mark(struct talker *t, uint32_t generation, const char *cursor) {
     buf_wrap(&body, room, sizeof room);
     uint64_t pushes = t == &a ? pushes_a : pushes_b;
     msg_put_tick(&body, &(struct msg_tick){1, 0, 1, pushes});
-    msg_put_mark(&body, &(struct msg_mark){generation,
-                                           cursor == NULL ? 0 : (uint32_t)strlen(cursor),
-                                           (const uint8_t *)cursor});
+    msg_put_mark(&body,
+                 &(struct msg_mark){generation, cursor == NULL ? 0 : (uint32_t)strlen(cursor),
+                                    (const uint8_t *)cursor});
     return talker_op(t, WIRE_MARK, 0, 1, &body);
 }
 
@@ -498,8 +498,7 @@ static void hello_to_shard_1(struct talker *t) {
     struct buf body;
     struct head h;
     buf_wrap(&body, room, sizeof room);
-    msg_put_hello(&body,
-                  &(struct msg_hello){.shard = 1, .shards = 2, .mode = ASYNC, .world = 2});
+    msg_put_hello(&body, &(struct msg_hello){.shard = 1, .shards = 2, .mode = ASYNC, .world = 2});
     t->head.worker_inc = 1;
     talker_send(t, WIRE_HELLO, 0, t->head.num, (struct opnum){0}, 0, &body);
     ck_assert_int_eq(talker_answer(t, &h, 0, NULL), WIRE_WELCOME);
