@@ -34,6 +34,7 @@
     X(init)            \
     X(opt)             \
     X(table)           \
+    X(snapshot)        \
     X(place)           \
     X(spec)            \
     X(frame)           \
