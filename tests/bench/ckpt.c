@@ -71,7 +71,7 @@ static rh_status restore(struct run *r) {
     rh_status st = ckpt_open(r->io, "a", &folder, &m);
     if (st != RH_OK)
         return st;
-    st = ckpt_shard_restore(r->full.shard, &folder, &m, "bench");
+    st = ckpt_shard_restore(r->full.shard, &folder, &m, "a");
     ckpt_manifest_fini(&m);
     ckpt_drop(&folder);
     return st;
