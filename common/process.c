@@ -20,6 +20,8 @@ static void become(const struct process_plan *plan, pid_t parent, int fd) {
     setpgid(0, 0);
     if (plan->stderr_fd >= 0)
         dup2(plan->stderr_fd, STDERR_FILENO);
+    if (plan->stdout_too)
+        dup2(STDERR_FILENO, STDOUT_FILENO);
     sigprocmask(SIG_SETMASK, plan->mask, NULL);
     execvpe(plan->argv[0], plan->argv, plan->environment != NULL ? plan->environment : environ);
     int e = errno;

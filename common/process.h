@@ -3,6 +3,7 @@
 #define COMMON_PROCESS_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -14,6 +15,7 @@ struct process_plan {
     const sigset_t *mask;     /* its signal mask */
     int death_signal;         /* what it gets when the thread that started it ends */
     int stderr_fd;            /* -1: ours */
+    bool stdout_too;          /* its stdout goes where its stderr does */
 };
 
 /*

@@ -75,6 +75,23 @@ START_TEST(its_environment_and_stderr_are_those_of_the_plan) {
 }
 END_TEST
 
+START_TEST(its_stdout_goes_with_its_stderr_if_the_plan_says_so) {
+    int fds[2];
+    char said[64] = "", *argv[] = {"sh", "-c", "echo out; echo err >&2", NULL};
+    ck_assert_int_eq(pipe(fds), 0);
+    sigemptyset(&no_signals);
+    struct process_plan plan = {
+        .argv = argv, .mask = &no_signals, .stderr_fd = fds[1], .stdout_too = true};
+    pid_t pid;
+    ck_assert_int_eq(process_start(&plan, &pid), RH_OK);
+    close(fds[1]);
+    must_wait(pid);
+    ck_assert_int_eq(read(fds[0], said, sizeof said - 1), 8);
+    ck_assert_str_eq(said, "out\nerr\n");
+    close(fds[0]);
+}
+END_TEST
+
 START_TEST(its_group_is_its_own_and_takes_its_children_along) {
     int fds[2];
     char rest;
@@ -112,6 +129,7 @@ Suite *process_suite(void) {
     tcase_add_test(tc, how_it_ended_is_told_as_a_shell_would);
     tcase_add_test(tc, what_cannot_be_run_says_why_and_leaves_no_child);
     tcase_add_test(tc, its_environment_and_stderr_are_those_of_the_plan);
+    tcase_add_test(tc, its_stdout_goes_with_its_stderr_if_the_plan_says_so);
     tcase_add_test(tc, its_group_is_its_own_and_takes_its_children_along);
     tcase_add_test(tc, it_dies_with_its_parent);
     suite_add_tcase(suite, tc);
