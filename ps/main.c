@@ -72,7 +72,7 @@ static const struct conf_item items[] = {
      "and "
      "what is to be restored is."},
     {"child", CONF_BOOL, AT(child), "no", 0, 0, NULL, NULL,
-     "This server is the child of a supervisor."},
+     "This server is the child of a supervisor: it reports where it saves, too."},
 };
 
 static void usage_error(void) {
@@ -107,11 +107,17 @@ static uint32_t new_incarnation(void) {
     return tenths == 0 ? 1 : tenths;
 }
 
-static rh_status report(int fd, const struct server *s, uint32_t shards) {
+/* A supervisor also hears where we save, if we do. */
+static rh_status report(const struct settings *set, const struct server *s) {
     const char *const *addresses = server_addresses(s);
-    for (uint32_t i = 0; i < shards; i++)
-        if (dprintf(fd, "%s%s", addresses[i], i + 1 < shards ? "," : "\n") < 0)
-            return err_sys(RH_EIO, "cannot report the addresses to descriptor %d", fd);
+    bool saves = set->child && set->checkpoint_dir != NULL && !set->read_only;
+    int fd = (int)set->report_fd, bad = 0;
+    for (int64_t i = 0; i < set->shards; i++)
+        bad |= dprintf(fd, "%s%s", i > 0 ? "," : "", addresses[i]) < 0;
+    if (saves)
+        bad |= dprintf(fd, " %s", set->checkpoint_dir) < 0;
+    if (bad || dprintf(fd, "\n") < 0)
+        return err_sys(RH_EIO, "cannot report the addresses to descriptor %d", fd);
     close(fd);
     return RH_OK;
 }
@@ -211,7 +217,7 @@ static rh_status run(const struct settings *set, int *signal_out) {
     if (st == RH_OK)
         st = mpi ? join_mpi(&l) : fill(&l, set->job);
     if (st == RH_OK && set->report_fd >= 0)
-        st = report((int)set->report_fd, l.server, (uint32_t)set->shards);
+        st = report(set, l.server);
     if (st == RH_OK)
         st = server_start(l.server);
     if (st == RH_OK)

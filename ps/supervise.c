@@ -49,6 +49,22 @@ static int fail(int code, const char *fmt, ...) {
     return code;
 }
 
+/* In pieces: a note is short, so that no other rank's words come between. */
+static void tell_servers(const struct supervisor *s, const struct roster *r) {
+    char list[ERR_TEXT_MAX];
+    size_t len = 0;
+    for (uint32_t i = 0; i < r->shards; i++) {
+        if (len + strlen(r->servers[i]) + 2 > sizeof list) {
+            note('S', list);
+            len = 0;
+        }
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len == 0 ? "" : ",",
+                                r->servers[i]);
+    }
+    note('S', list);
+    note('C', s->folder);
+}
+
 /* ---- the end of a child ---- */
 
 /* What a child's end means, for the job and for our exit code. Today: the job ends as the child
@@ -170,6 +186,8 @@ static int supervise(struct supervisor *s, pid_t parent) {
         return fail(code, "%s", err_text());
     if (roster_from_mpi(s->addresses, s->n_addresses, NULL, NULL, &r) != RH_OK)
         return fail(1, "%s: %s", s->name, err_text());
+    if (s->is_server && s->index == 0)
+        tell_servers(s, &r);
     code = live(s, &r, parent);
     roster_fini(&r);
     return code;

@@ -6,8 +6,11 @@
  *
  *     F text   the job has failed; text is the one line that a person should see
  *     E        a worker has ended well, or as it was told to
+ *     S list   addresses of the servers, comma-separated, in shard order; the next S goes on with it
+ *     C dir    those were all; and the folder of the servers' checkpoints, if they have one
  *
- * They are written only if RH_NOTES is set; without it a failure is a plain line.
+ * S and C come from server 0. Notes are written only if RH_NOTES is set; without it a failure is a
+ * plain line.
  *
  * Signals, which mpirun passes on to every rank: SIGUSR1 stops workers, SIGUSR2 stops servers (who
  * outlive the workers, that may be saving), SIGTERM stops either. A child gets SIGTERM, and SIGKILL

@@ -26,9 +26,10 @@ struct supervisor {
 
     pid_t child;
     int stderr_fd;          /* the child's stderr, or -1 if it writes to ours */
-    char *report;           /* a server's addresses, cut into pieces */
+    char *report;           /* what a server has told of itself, cut into pieces */
     const char **addresses; /* (n_addresses) */
     uint32_t n_addresses;
+    const char *folder; /* where it saves checkpoints; "": nowhere */
 
     bool stopping;   /* the child was told to end, */
     int64_t kill_ms; /* and had until then, */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 enum {
     REPORT_MS = 60000,
-    REPORT_MAX = PLACE_SHARDS_MAX * ROSTER_ADDRESS_MAX,
+    REPORT_MAX = PLACE_SHARDS_MAX * ROSTER_ADDRESS_MAX + PATH_MAX,
     SAID_MAX = 65536 + 1, /* a pipe holds no more */
     OWN_VARIABLES = 4,
     EXIT_FAILED = 1,
@@ -221,11 +222,15 @@ static int no_report(struct supervisor *s, bool late) {
     return code == 0 ? EXIT_FAILED : code;
 }
 
+/* "tcp://a:1,tcp://a:2 folder", or without the folder. */
 static bool cut_report(struct supervisor *s) {
     s->addresses = calloc(PLACE_SHARDS_MAX, sizeof *s->addresses);
     if (s->addresses == NULL)
         return false;
-    char *rest = NULL;
+    char *blank = strchr(s->report, ' '), *rest = NULL;
+    s->folder = blank == NULL ? "" : blank + 1;
+    if (blank != NULL)
+        *blank = '\0';
     for (char *a = strtok_r(s->report, ",", &rest); a != NULL && s->n_addresses < PLACE_SHARDS_MAX;
          a = strtok_r(NULL, ",", &rest))
         s->addresses[s->n_addresses++] = a;

@@ -127,6 +127,18 @@ test_a_path_may_have_a_blank() {
     nobody_is_left
 }
 
+test_a_shell_finds_the_job_by_its_env_file() {
+    # So many that their addresses do not fit into one note.
+    begin 2 2 --shards 32 --env-file "$dir/env" -- bash -c "$sleep" "$dir"
+    [ "$(stat -c %a "$dir/env")" = 600 ] || fail 'others can read the token'
+    # shellcheck source=/dev/null
+    (. "$dir/env" && "$bin/rowhouse" status) >"$dir/status" 2>&1 || fail "$(cat "$dir/status")"
+    [ "$(grep -c '^shard [0-9]* of 64 ' "$dir/status")" = 64 ] || fail "whom it found: $(cat "$dir/status")"
+    kill -TERM "$job"
+    finish 143
+    [ ! -e "$dir/env" ] || fail 'the file is still there'
+}
+
 # ---- what is not run ----
 
 test_a_dry_run_prints_a_line_for_a_shell() {

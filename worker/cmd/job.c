@@ -9,27 +9,39 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/outfile.h"
 #include "common/process.h"
+#include "proto/roster.h"
+#include "worker/cmd/job_save.h"
+#include "worker/cmd/shell.h"
 
 enum {
     NOTE = '\x1e',
     STOP_MS = 35000,     /* supervisors kill what does not end within 30 s */
     TEARDOWN_MS = 10000, /* mpirun's own way takes two seconds */
+    SERVERS_MAX = PLACE_SHARDS_MAX * ROSTER_ADDRESS_MAX,
     STATUS_NOT_FOUND = 127
 };
 
 struct job {
+    const struct job_plan *plan;
+    const sigset_t *mask; /* the signals that children have blocked */
     pid_t mpirun;
     int stderr_fd; /* mpirun's, with that of all ranks */
-    uint32_t workers, ended;
-    const char *doubt;
+    uint32_t ended;
+    struct buf servers; /* their addresses, as far as they were told */
+    bool wrote_env_file;
+    struct job_save save;
 
     bool said;     /* the one line of a failure */
     bool mid_line; /* what was passed on last did not end a line */
@@ -57,20 +69,26 @@ static void put(struct job *j, const char *bytes, size_t n) {
     }
 }
 
+static void tell(struct job *j, const char *text) {
+    char *line;
+    int n = asprintf(&line, "%srowhouse run: %s\n", j->mid_line ? "\n" : "", text);
+    if (n < 0)
+        return;
+    put(j, line, (size_t)n);
+    free(line);
+}
+
 /* The first reason is the one: what fails behind it fails because of it. */
 static void say(struct job *j, const char *fmt, ...) {
-    char line[ERR_TEXT_MAX + 64];
+    char text[ERR_TEXT_MAX + 64];
     if (j->said)
         return;
     j->said = true;
     va_list args;
     va_start(args, fmt);
-    int n = snprintf(line, sizeof line, "%srowhouse run: ", j->mid_line ? "\n" : "");
-    vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, args);
+    vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    size_t len = strlen(line);
-    line[len] = '\n';
-    put(j, line, len + 1);
+    tell(j, text);
 }
 
 /* ---- stopping ---- */
@@ -86,22 +104,73 @@ static void stop(struct job *j) {
     j->stops++;
 }
 
+/* The first one saves before it stops, unless there is a failure that may be in the rows, or nobody left
+ * to save for. */
+static void on_signal(struct job *j, int number) {
+    bool first = j->stopped_by == 0, working = !j->said && j->ended < j->plan->workers;
+    j->stopped_by = number;
+    if (first && working && job_save_begin(&j->save, j->mask)) {
+        tell(j, "saving \"" JOB_SAVE_NAME "\" before the job is stopped; another signal stops it "
+                "at once");
+        return;
+    }
+    job_save_give_up(&j->save, "another signal came before that was done");
+    stop(j);
+}
+
 static void on_worker_end(struct job *j) {
-    if (++j->ended < j->workers)
+    if (++j->ended < j->plan->workers)
         return;
     kill(j->mpirun, SIGUSR2);
     if (j->stops == 1)
         j->stop_ms = clock_now_ms() + STOP_MS;
 }
 
+/* ---- where the servers are ---- */
+
+/* The token in it is nobody else's business. */
+static rh_status write_env_file(const char *path, const char *servers) {
+    struct outfile o;
+    mode_t before = umask(077);
+    rh_status s = outfile_create(&o, path);
+    umask(before);
+    if (s != RH_OK)
+        return s;
+    fputs("export RH_SERVERS=", o.f);
+    shell_put(o.f, servers);
+    fputs("\nexport RH_JOB=", o.f);
+    shell_put(o.f, getenv("RH_JOB"));
+    putc('\n', o.f);
+    return outfile_commit(&o);
+}
+
+static void on_servers(struct job *j, const char *folder) {
+    buf_put_u8(&j->servers, 0);
+    if (j->servers.bad)
+        return;
+    const char *list = (const char *)j->servers.p;
+    setenv("RH_SERVERS", list, 1); /* mpirun runs already: this is for our own children */
+    snprintf(j->save.folder, sizeof j->save.folder, "%s", folder);
+    if (j->plan->env_file == NULL)
+        return;
+    j->wrote_env_file = write_env_file(j->plan->env_file, list) == RH_OK;
+    if (!j->wrote_env_file)
+        tell(j, err_text());
+}
+
 /* ---- what mpirun says ---- */
 
 static void on_note(struct job *j) {
     j->note[j->note_len] = '\0';
+    const char *text = j->note + 1;
     if (j->note[0] == 'F')
-        say(j, "%s", j->note + 1);
+        say(j, "%s", text);
     else if (j->note[0] == 'E')
         on_worker_end(j);
+    else if (j->note[0] == 'S')
+        buf_printf(&j->servers, "%s%s", j->servers.len == 0 ? "" : ",", text);
+    else if (j->note[0] == 'C')
+        on_servers(j, text);
     j->in_note = false;
     j->note_len = 0;
 }
@@ -146,6 +215,8 @@ static int watch(struct job *j, int signal_fd) {
                 take_in(j);
             return status;
         }
+        if (job_save_ended(&j->save))
+            stop(j);
         int64_t left_ms = j->stop_ms - clock_now_ms();
         if (j->stops > 0 && left_ms <= 0)
             stop(j);
@@ -154,10 +225,8 @@ static int watch(struct job *j, int signal_fd) {
         poll(p, 2, j->stops > 0 && left_ms > 0 ? (int)left_ms : -1);
         struct signalfd_siginfo info;
         if (p[0].revents & POLLIN && read(signal_fd, &info, sizeof info) == sizeof info &&
-            info.ssi_signo != SIGCHLD) {
-            j->stopped_by = (int)info.ssi_signo;
-            stop(j);
-        }
+            info.ssi_signo != SIGCHLD)
+            on_signal(j, (int)info.ssi_signo);
         if (p[1].revents != 0)
             take_in(j);
     }
@@ -167,7 +236,7 @@ static int watch(struct job *j, int signal_fd) {
 static int conclude(struct job *j, int status) {
     char how[64];
     int code = process_exit_code(status);
-    if (j->stopped_by != 0) {
+    if (j->stops > 0) {
         say(j, "stopped by signal %d (%s)", j->stopped_by, strsignal(j->stopped_by));
         return 128 + j->stopped_by;
     }
@@ -177,12 +246,20 @@ static int conclude(struct job *j, int status) {
         say(j, "one of mpirun's processes was killed by signal %d; the job is stopped", code - 128);
     else if (code != 0)
         say(j, "mpirun ended with status %d; the line of --dry-run, run by hand, says why%s", code,
-            j->doubt);
+            j->plan->doubt);
     return code;
 }
 
-/* mask: the signals that mpirun has blocked. */
-static int start(struct job *j, char *const *line, const sigset_t *mask) {
+static void tell_outcome(struct job *j) {
+    if (!j->save.tried)
+        return;
+    char *text = job_save_outcome(&j->save, j->plan->resume);
+    if (text != NULL)
+        tell(j, text);
+    free(text);
+}
+
+static int start(struct job *j) {
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) != 0) {
         say(j, "cannot start mpirun: %s", strerror(errno));
@@ -190,7 +267,7 @@ static int start(struct job *j, char *const *line, const sigset_t *mask) {
     }
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
     struct process_plan plan = {
-        .argv = line, .mask = mask, .death_signal = SIGTERM, .stderr_fd = fds[1]};
+        .argv = j->plan->line, .mask = j->mask, .death_signal = SIGTERM, .stderr_fd = fds[1]};
     rh_status s = process_start(&plan, &j->mpirun);
     close(fds[1]);
     j->stderr_fd = fds[0];
@@ -201,9 +278,25 @@ static int start(struct job *j, char *const *line, const sigset_t *mask) {
     return s == RH_ENOTFOUND ? STATUS_NOT_FOUND : 1;
 }
 
-int job_run(char *const *line, uint32_t workers, const char *doubt) {
-    struct job j = {.workers = workers, .doubt = doubt, .stderr_fd = -1};
+/* Until mpirun has ended, and what we have started with it. The exit code. */
+static int live(struct job *j, int signal_fd) {
+    int code = start(j);
+    if (code != 0)
+        return code;
+    int status = watch(j, signal_fd);
+    job_save_give_up(&j->save, "the job ended before that was done");
+    code = conclude(j, status);
+    tell_outcome(j);
+    if (j->wrote_env_file)
+        unlink(j->plan->env_file);
+    if (j->stderr_fd >= 0)
+        close(j->stderr_fd);
+    return code;
+}
+
+int job_run(const struct job_plan *plan) {
     sigset_t wanted, before;
+    struct job j = {.plan = plan, .mask = &before, .stderr_fd = -1};
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGCHLD);
     sigaddset(&wanted, SIGINT);
@@ -215,15 +308,13 @@ int job_run(char *const *line, uint32_t workers, const char *doubt) {
      * on but not yet exited, makes us kill it. Supervisors undo it. */
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
+    buf_init(&j.servers, SERVERS_MAX);
     int code = 1;
     if (signal_fd < 0)
         say(&j, "cannot wait for signals: %s", strerror(errno));
     else
-        code = start(&j, line, &before);
-    if (j.mpirun > 0)
-        code = conclude(&j, watch(&j, signal_fd));
-    if (j.stderr_fd >= 0)
-        close(j.stderr_fd);
+        code = live(&j, signal_fd);
+    buf_fini(&j.servers);
     close(signal_fd);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return code;

@@ -1,5 +1,6 @@
 /* job.h - an mpirun whose ranks are supervisors (rowhouse-server --supervise), watched until it
- * ends: what it says is passed on, signals stop it in order, and of a failure one line is said. */
+ * ends: what it says is passed on, signals save it and stop it in order, and of a failure one line is
+ * said. */
 #ifndef WORKER_CMD_JOB_H
 #define WORKER_CMD_JOB_H
 
@@ -8,9 +9,16 @@
 /* The variable that makes supervisors write notes. */
 #define JOB_NOTES "RH_NOTES"
 
-/* line: mpirun and its arguments. doubt: what ends the line of a failure that nobody has explained, or
- * "". Returns what the job exits with: the program's status, 128 and a signal's number, or that of
+struct job_plan {
+    char *const *line; /* mpirun and its arguments */
+    uint32_t workers;
+    const char *doubt;    /* what ends the line of a failure that nobody has explained, or "" */
+    const char *resume;   /* the line that starts it again from checkpoint JOB_SAVE_NAME */
+    const char *env_file; /* for RH_SERVERS and RH_JOB, as long as it runs; NULL: none */
+};
+
+/* Returns what the job exits with: the program's status, 128 and a signal's number, or that of
  * whatever failed. */
-int job_run(char *const *line, uint32_t workers, const char *doubt);
+int job_run(const struct job_plan *plan);
 
 #endif

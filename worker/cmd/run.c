@@ -2,6 +2,7 @@
  * and more ranks than cores, binds ranks to cores, explains itself at length, gives a second to
  * save on SIGTERM, and lies about terminals. Every rank is a supervisor (rowhouse-server
  * --supervise), so the program itself needs no MPI. Here the line is made; job.c runs it. */
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,12 +16,14 @@
 #include "common/err.h"
 #include "worker/cmd/cmd.h"
 #include "worker/cmd/job.h"
+#include "worker/cmd/job_save.h"
+#include "worker/cmd/shell.h"
 
 enum { RANKS_MAX = 65536, TOKEN_BYTES = 16 };
 
 struct settings {
     int64_t servers, workers;
-    const char *hostfile;
+    const char *hostfile, *env_file;
     int dry_run;
 };
 
@@ -32,6 +35,9 @@ static const struct conf_item items[] = {
      "The hosts, as mpirun reads them: lines of \"name slots=N\". Servers come first. Without it, "
      "everything runs on this host. Between hosts nothing is encrypted yet: --insecure says that "
      "you know."},
+    {"env-file", CONF_STRING, AT(env_file), NULL, 0, 0, NULL, "FILE",
+     "Write RH_SERVERS and RH_JOB there once the servers listen, for a shell that wants to look at "
+     "this job: . FILE; rowhouse status. Nobody else can read it; it goes when the job ends."},
     {"dry-run", CONF_BOOL, AT(dry_run), "no", 0, 0, NULL, NULL,
      "Print the mpirun line, and do not run it."},
 };
@@ -101,8 +107,10 @@ static const struct conf_item *own_item(const char *arg) {
     return NULL;
 }
 
-/* What stands before "--", in two; and the program behind it. The words are argv's. */
+/* The line as it was typed; what stands in it before "--", in two; and the program behind it. The words
+ * are argv's. */
 struct parts {
+    char **line; /* NULL-terminated */
     char **ours; /* (n_ours) as conf_args wants them: from 1 on */
     int n_ours;
     char **theirs;  /* NULL-terminated: the servers' flags */
@@ -111,7 +119,8 @@ struct parts {
 
 static bool split(int argc, char **argv, struct parts *p) {
     int n_theirs = 0;
-    *p = (struct parts){.ours = calloc((size_t)argc + 1, sizeof *p->ours),
+    *p = (struct parts){.line = argv,
+                        .ours = calloc((size_t)argc + 1, sizeof *p->ours),
                         .theirs = calloc((size_t)argc + 1, sizeof *p->theirs)};
     if (p->ours == NULL || p->theirs == NULL)
         return false;
@@ -232,29 +241,12 @@ static void make_line(struct words *line, const struct settings *set, const char
         add(line, *word);
 }
 
-/* As a shell would read it. */
-static void print_word(const char *word) {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
-    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
-        fputs(word, stdout);
-        return;
-    }
-    putchar('\'');
-    for (; *word != '\0'; word++)
-        if (*word == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*word);
-    putchar('\'');
-}
-
 static void print_line(const struct settings *set, const struct words *line) {
     settle(set, true);
     for (size_t i = 0; i < line->n; i++) {
         if (i > 0)
             putchar(' ');
-        print_word(line->p[i]);
+        shell_put(stdout, line->p[i]);
     }
     putchar('\n');
 }
@@ -277,15 +269,50 @@ static rh_status check(const struct settings *set, char **program, char *server,
     return RH_OK;
 }
 
+/* The line as it was typed, but from the checkpoint that a job is saved as when it is stopped. To be
+ * freed; NULL: no memory. */
+static char *resume_line(char **word) {
+    static const char flag[] = "--restore";
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    if (f == NULL)
+        return NULL;
+    shell_put(f, program_invocation_name);
+    for (; *word != NULL && strcmp(*word, "--") != 0; word++) {
+        if (strcmp(*word, flag) == 0 && word[1] != NULL) {
+            word++; /* and its value */
+            continue;
+        }
+        if (strncmp(*word, flag, sizeof flag - 1) == 0 && (*word)[sizeof flag - 1] == '=')
+            continue;
+        putc(' ', f);
+        shell_put(f, *word);
+    }
+    fprintf(f, " %s %s", flag, JOB_SAVE_NAME);
+    for (; *word != NULL; word++) {
+        putc(' ', f);
+        shell_put(f, *word);
+    }
+    return fclose(f) == 0 ? text : NULL;
+}
+
 /* Under a hostfile mpirun fails with words that we do not show, and mostly for these two reasons. */
-static int run_line(const struct settings *set, const struct words *line) {
-    char doubt[512] = "";
+static int run_line(const struct settings *set, const struct parts *p, const struct words *line) {
+    char doubt[512] = "", *resume = resume_line(p->line);
+    struct job_plan plan = {.line = line->p,
+                            .workers = (uint32_t)set->workers,
+                            .doubt = doubt,
+                            .resume = resume == NULL ? "" : resume,
+                            .env_file = set->env_file};
     if (set->hostfile != NULL)
         snprintf(doubt, sizeof doubt,
                  ". Has %.300s slots for %lld servers and %lld workers, on hosts that answer?",
                  set->hostfile, (long long)set->servers, (long long)set->workers);
     settle(set, false);
-    return job_run(line->p, (uint32_t)set->workers, doubt);
+    int code = job_run(&plan);
+    free(resume);
+    return code;
 }
 
 /* With settings that were read. The exit code. */
@@ -304,7 +331,7 @@ static int run(struct conf *c, const struct settings *set, const struct parts *p
     if (set->dry_run)
         print_line(set, &line);
     else
-        code = run_line(set, &line);
+        code = run_line(set, p, &line);
     words_fini(&line);
     int ended = cmd_end(c, RH_OK);
     return code != CMD_OK ? code : ended;
