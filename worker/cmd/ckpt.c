@@ -1,4 +1,5 @@
-/* ckpt.c - `rowhouse ckpt`: steps aside for rowhouse-server's tool mode, which knows the files. */
+/* ckpt.c - `rowhouse ckpt`: save asks the servers of a live job; for the rest it steps aside for
+ * rowhouse-server's tool mode, which knows the files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 
 #include "worker/cmd/cmd.h"
 
-int cmd_ckpt(int argc, char **argv) {
+static int step_aside(int argc, char **argv) {
     char server[4096];
     char **line = calloc((size_t)argc + 2, sizeof *line);
     if (line == NULL || !cmd_find_server(server, sizeof server)) {
@@ -23,4 +24,10 @@ int cmd_ckpt(int argc, char **argv) {
     perror("rowhouse ckpt: rowhouse-server cannot be run");
     free(line);
     return CMD_FAILED;
+}
+
+int cmd_ckpt(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "save") == 0)
+        return cmd_ckpt_save(argc - 1, argv + 1);
+    return step_aside(argc, argv);
 }

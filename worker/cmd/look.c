@@ -48,7 +48,8 @@ rh_status look_join(struct look *k) {
     cfg.servers = k->servers;
     cfg.job = k->job;
     cfg.observer = 1;
-    cfg.connect_timeout_ms = cfg.op_timeout_ms = (int)k->timeout_ms;
+    cfg.connect_timeout_ms = (int)k->timeout_ms;
+    cfg.op_timeout_ms = (int)(k->patience_ms > 0 ? k->patience_ms : k->timeout_ms);
     return rh_connect(&cfg, &k->client);
 }
 

@@ -10,29 +10,34 @@
 
 struct look {
     const char *servers, *job;
-    int64_t timeout_ms;
+    int64_t timeout_ms;  /* to connect */
+    int64_t patience_ms; /* of a call; 0: as long */
     int json;
     rh_client *client;
 };
 
-/* The settings of every such command; at: where its struct look is in what it reads them into. */
-#define LOOK_ITEMS(at)                                                                             \
-    {"servers",                                                                                    \
-     CONF_STRING,                                                                                  \
-     (at) + offsetof(struct look, servers),                                                        \
-     NULL,                                                                                         \
-     0,                                                                                            \
-     0,                                                                                            \
-     "RH_SERVERS",                                                                                 \
-     "ADDRESSES",                                                                                  \
-     "Where the servers listen, comma-separated, in shard order: "                                 \
-     "tcp://host:7700,tcp://host:7701."},                                                          \
-        {"job",    CONF_STRING, (at) + offsetof(struct look, job),                                 \
-         "",       0,           0,                                                                 \
-         "RH_JOB", "NAME",      "The job's name or token; servers of another job do not answer."}, \
-    {                                                                                              \
-        "timeout", CONF_INT, (at) + offsetof(struct look, timeout_ms), "5000", 1, 3600000, NULL,   \
-            "MS", "How long to wait for an answer."                                                \
+/* Which job: settings of every such command; at: where its struct look is in what it reads them into. */
+#define LOOK_WHERE_ITEMS(at)                                                               \
+    {"servers",                                                                            \
+     CONF_STRING,                                                                          \
+     (at) + offsetof(struct look, servers),                                                \
+     NULL,                                                                                 \
+     0,                                                                                    \
+     0,                                                                                    \
+     "RH_SERVERS",                                                                         \
+     "ADDRESSES",                                                                          \
+     "Where the servers listen, comma-separated, in shard order: "                         \
+     "tcp://host:7700,tcp://host:7701."},                                                  \
+    {                                                                                      \
+        "job", CONF_STRING, (at) + offsetof(struct look, job), "", 0, 0, "RH_JOB", "NAME", \
+            "The job's name or token; servers of another job do not answer."               \
+    }
+
+/* And how long one that only looks will wait. */
+#define LOOK_ITEMS(at)                                                                           \
+    LOOK_WHERE_ITEMS(at), {                                                                      \
+        "timeout", CONF_INT, (at) + offsetof(struct look, timeout_ms), "5000", 1, 3600000, NULL, \
+            "MS", "How long to wait for an answer."                                              \
     }
 
 /* Whether the servers' addresses can be looked at; then connects. RH_EINVAL is wrong usage, and only

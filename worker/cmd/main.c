@@ -18,7 +18,8 @@ static const struct command {
     {"import", cmd_import, "loads a file into a table, before its workers start"},
     {"freeze", cmd_freeze, "freezes a table of a live job, or rows of it"},
     {"unfreeze", cmd_unfreeze, "lets them learn again"},
-    {"ckpt", cmd_ckpt, "looks at checkpoints, verifies, reshards and exports them"},
+    {"ckpt", cmd_ckpt,
+     "saves a live job; looks at checkpoints, verifies, reshards and exports them"},
     {"nearest", cmd_nearest, "the nearest neighbours of words, in a file of vectors"},
     {"eval", cmd_eval, "how well a file of vectors agrees with people on pairs of words"},
 };
