@@ -62,6 +62,7 @@
     X(process)         \
     X(plan)            \
     X(ckpt_shard)      \
+    X(ckpt_cut)        \
     X(ckpt_crash)      \
     X(ckpt_damage)     \
     X(ckpt_page)       \
