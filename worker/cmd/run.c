@@ -17,6 +17,7 @@
 #include "worker/cmd/cmd.h"
 #include "worker/cmd/job.h"
 #include "worker/cmd/job_save.h"
+#include "worker/cmd/run_flags.h"
 #include "worker/cmd/shell.h"
 
 enum { RANKS_MAX = 65536, TOKEN_BYTES = 16 };
@@ -113,7 +114,8 @@ struct parts {
     char **line; /* NULL-terminated */
     char **ours; /* (n_ours) as conf_args wants them: from 1 on */
     int n_ours;
-    char **theirs;  /* NULL-terminated: the servers' flags */
+    char **theirs;  /* NULL-terminated: the servers' flags, with room for one more */
+    char *made;     /* a word of theirs that is ours */
     char **program; /* NULL-terminated; NULL: there is none */
 };
 
@@ -121,7 +123,7 @@ static bool split(int argc, char **argv, struct parts *p) {
     int n_theirs = 0;
     *p = (struct parts){.line = argv,
                         .ours = calloc((size_t)argc + 1, sizeof *p->ours),
-                        .theirs = calloc((size_t)argc + 1, sizeof *p->theirs)};
+                        .theirs = calloc((size_t)argc + 2, sizeof *p->theirs)};
     if (p->ours == NULL || p->theirs == NULL)
         return false;
     p->ours[p->n_ours++] = argv[0];
@@ -316,9 +318,11 @@ static int run_line(const struct settings *set, const struct parts *p, const str
 }
 
 /* With settings that were read. The exit code. */
-static int run(struct conf *c, const struct settings *set, const struct parts *p) {
+static int run(struct conf *c, const struct settings *set, struct parts *p) {
     char server[4096];
     rh_status s = check(set, p->program, server, sizeof server);
+    if (s == RH_OK)
+        s = run_flags_settle(p->theirs, set->hostfile == NULL, &p->made);
     if (s == RH_OK && !set->dry_run && !set_environment())
         s = err_sys(RH_EIO, "cannot make a token for the job");
     if (s == RH_EINVAL)
@@ -344,7 +348,8 @@ int cmd_run(int argc, char **argv) {
         .usage = "-s SERVERS -w WORKERS [options] [server flags] -- PROGRAM [arguments]",
         .about = "Runs a job: servers, and copies of PROGRAM as workers, under mpirun. Flags "
                  "before -- that are not listed here go to the servers (rowhouse-server "
-                 "--help). The program finds RH_SERVERS, RH_RANK, RH_WORLD and RH_JOB in "
+                 "--help): --checkpoint-dir DIR --restore NAME begins with a checkpoint, for "
+                 "example. The program finds RH_SERVERS, RH_RANK, RH_WORLD and RH_JOB in "
                  "its environment, and needs no MPI.",
         .items = items,
         .n_items = N_ITEMS,
@@ -357,5 +362,6 @@ int cmd_run(int argc, char **argv) {
         code = run(&c, &set, &p);
     free(p.ours);
     free(p.theirs);
+    free(p.made);
     return code;
 }
