@@ -49,30 +49,18 @@ static rh_status take_rows(const struct restore *o, const struct ckpt_reader *r,
     struct store *st = &t->store;
     uint32_t from, to;
     ours(o, b, &from, &to);
-    const uint8_t *weights = b->weights + (size_t)from * b->dim * 4;
-    const uint8_t *slots = b->slots + (size_t)from * b->slot_dim * 4;
-    const uint8_t *words = b->words + (size_t)from * b->own_dim * 4;
     bool state = o->state && (b->slot_dim > 0 || b->own_dim > 0);
     rh_status s = table_locate(t, b->ids + (size_t)from * 8, to - from);
     if (s == RH_OK && state)
         s = store_open_slots(st);
     if (s != RH_OK)
         return s;
-    for (uint32_t i = 0; i < to - from; i++) {
-        uint64_t row = t->rows[i];
-        if (store_is_touched(st, row))
+    for (uint32_t i = 0; i < to - from; i++)
+        if (store_is_touched(st, t->rows[i]))
             return no_sense(r, b, "names a row again");
-        store_touch(st, row);
-        memcpy(store_row(st, row), weights + (size_t)i * b->dim * 4, b->dim * sizeof(float));
-        if (!state)
-            continue;
-        if (b->slot_dim > 0)
-            memcpy(store_slot(st, row), slots + (size_t)i * b->slot_dim * 4,
-                   b->slot_dim * sizeof(float));
-        if (b->own_dim > 0)
-            memcpy(store_own(st, row), words + (size_t)i * b->own_dim * 4,
-                   b->own_dim * sizeof(float));
-    }
+    store_fill(st, t->rows, to - from, b->weights + (size_t)from * b->dim * 4,
+               state && b->slot_dim > 0 ? b->slots + (size_t)from * b->slot_dim * 4 : NULL,
+               state && b->own_dim > 0 ? b->words + (size_t)from * b->own_dim * 4 : NULL);
     return RH_OK;
 }
 

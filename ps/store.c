@@ -29,9 +29,12 @@ static uint32_t stride_for(uint32_t floats) {
     return stride;
 }
 
-static bool huge_pages_pay(size_t len_bytes) {
-    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    return len_bytes >= HUGE_PAGE && len_bytes <= memory / HUGE_FRACTION;
+static size_t memory_part(void) {
+    return (size_t)sysconf(_SC_PHYS_PAGES) / HUGE_FRACTION * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool huge_pages_pay(const struct store *s, size_t len_bytes) {
+    return len_bytes >= HUGE_PAGE && len_bytes <= s->huge_most;
 }
 
 /* NULL, with the text set, if even the address space is refused. */
@@ -46,7 +49,7 @@ static void *reserve(const struct store *s, const char *what, size_t len_bytes) 
                 len_bytes, what, s->rows, s->dim);
         return NULL;
     }
-    if (huge_pages_pay(len_bytes))
+    if (huge_pages_pay(s, len_bytes))
         (void)madvise(p, len_bytes, MADV_HUGEPAGE); /* a kernel without them says no: no harm */
     return p;
 }
@@ -54,8 +57,11 @@ static void *reserve(const struct store *s, const char *what, size_t len_bytes) 
 rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slots_per_weight,
                      uint32_t own_per_row) {
     assert(rows > 0 && dim > 0);
-    *s = (struct store){
-        .rows = rows, .dim = dim, .slot_dim = dim * slots_per_weight, .own_dim = own_per_row};
+    *s = (struct store){.rows = rows,
+                        .dim = dim,
+                        .slot_dim = dim * slots_per_weight,
+                        .own_dim = own_per_row,
+                        .huge_most = memory_part()};
     s->stride = stride_for(s->dim);
     s->slot_stride = stride_for(s->slot_dim);
     s->touched_bytes = (rows / 64 + (rows % 64 != 0)) * sizeof *s->touched;
@@ -117,6 +123,65 @@ rh_status store_open_slots(struct store *s) {
     if (s->own == NULL && s->own_dim != 0)
         s->own = reserve(s, "optimizer state per row", s->own_bytes);
     return s->own != NULL || s->own_dim == 0 ? RH_OK : RH_ENOMEM;
+}
+
+/* ---- many rows at once ---- */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* One of the arrays, and what goes into it. */
+struct column {
+    char *memory;
+    size_t reserved, stride, width; /* bytes; the last two: of a row in memory, of one in from */
+    const char *from;
+};
+
+static bool is_zeros(const char *p, size_t n) {
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* Gives the rows their memory in one step: 4 KiB at a time, a fault for each, a restore took a fifth
+ * longer. Only where every byte of it will be written. */
+static void populate(const struct column *c, const uint64_t *rows, uint32_t n) {
+    if (rows[n - 1] - rows[0] != n - 1)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        if (is_zeros(c->from + i * c->width, c->width))
+            return;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t from = rows[0] * c->stride / page * page, to = (rows[n - 1] + 1) * c->stride;
+    (void)madvise(c->memory + from, to - from, MADV_POPULATE_WRITE); /* before Linux 5.14: faults */
+}
+
+static void fill(const struct store *s, const struct column *c, const uint64_t *rows, uint32_t n) {
+    if (c->from == NULL || c->width == 0)
+        return;
+    if (!huge_pages_pay(s, c->reserved))
+        populate(c, rows, n);
+    for (uint32_t i = 0; i < n; i++)
+        if (!is_zeros(c->from + i * c->width, c->width))
+            memcpy(c->memory + rows[i] * c->stride, c->from + i * c->width, c->width);
+}
+
+void store_fill(struct store *s, const uint64_t *rows, uint32_t n, const void *weights,
+                const void *slots, const void *own) {
+    assert((slots == NULL || s->slots != NULL) && (own == NULL || s->own != NULL));
+    const size_t cell = sizeof(float);
+    const struct column columns[] = {
+        {(char *)s->weights, s->weight_bytes, s->stride * cell, s->dim * cell, weights},
+        {(char *)s->slots, s->slot_bytes, s->slot_stride * cell, s->slot_dim * cell, slots},
+        {(char *)s->own, s->own_bytes, s->own_dim * cell, s->own_dim * cell, own},
+    };
+    if (n == 0)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        assert(!store_is_touched(s, rows[i]));
+        store_touch(s, rows[i]);
+    }
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        fill(s, &columns[i], rows, n);
 }
 
 uint64_t store_next_touched(const struct store *s, uint64_t row) {

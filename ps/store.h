@@ -29,6 +29,7 @@ struct store {
     uint32_t slot_dim, slot_stride; /* floats of optimizer state in a row: dim * slots per weight */
     uint32_t own_dim;               /* words of optimizer state of a row as a whole */
     size_t weight_bytes, slot_bytes, own_bytes, touched_bytes, pages_bytes; /* reserved */
+    size_t huge_most; /* larger arrays have small pages */
 };
 
 /* RH_ENOMEM with the sizes, when even the address space is refused. */
@@ -60,6 +61,13 @@ static inline void store_touch(struct store *s, uint64_t row) {
     s->pages[page >> 6] |= UINT64_C(1) << (page & 63);
     s->n_touched++;
 }
+
+/* Touches n rows that are not touched yet, and writes them and, where slots or own is not NULL, their
+ * state: weights (n, dim), slots (n, slot_dim), own (n, own_dim), at any address. rows ascend. For a
+ * store that was not reset: its memory is zeros until something else is written, so that a row of
+ * zeros takes none. */
+void store_fill(struct store *s, const uint64_t *rows, uint32_t n, const void *weights,
+                const void *slots, const void *own);
 
 /* The first touched row from `row` on, or STORE_NONE. */
 uint64_t store_next_touched(const struct store *s, uint64_t row);

@@ -153,6 +153,62 @@ START_TEST(a_reset_store_has_nothing_touched_and_gives_its_memory_back) {
 }
 END_TEST
 
+/* Consecutive rows and scattered ones, in arrays of small pages and of huge ones; dim 3 has a stride of
+ * 4. */
+START_TEST(rows_that_are_filled_in_stand_where_they_belong_with_their_state) {
+    static const uint64_t sizes[] = {2000, 1000000};
+    enum { N = 500, DIM = 3 };
+    static float w[N * DIM], slots[N * 2 * DIM], own[N];
+    for (uint32_t i = 0; i < N * 2 * DIM; i++)
+        slots[i] = (float)(i % 7) - 3; /* zeros among them, but no row of them */
+    for (uint32_t i = 0; i < N * DIM; i++)
+        w[i] = (float)i + 0.5f;
+    for (uint32_t i = 0; i < N; i++)
+        own[i] = (float)i;
+    for (uint64_t step = 1; step <= 3; step += 2) {
+        uint64_t rows[N];
+        ck_assert_int_eq(store_init(&s, sizes[_i], DIM, 2, 1), RH_OK);
+        ck_assert_int_eq(store_open_slots(&s), RH_OK);
+        for (uint32_t i = 0; i < N; i++)
+            rows[i] = 5 + i * step;
+        store_fill(&s, rows, N, w, slots, own);
+        store_fill(&s, rows, 0, w, slots, own);
+        ck_assert_uint_eq(s.n_touched, N);
+        for (uint32_t i = 0; i < N; i++) {
+            ck_assert(store_is_touched(&s, rows[i]));
+            ck_assert_mem_eq(store_row(&s, rows[i]), w + i * DIM, DIM * sizeof *w);
+            ck_assert_mem_eq(store_slot(&s, rows[i]), slots + i * 2 * DIM, 2 * DIM * sizeof *w);
+            ck_assert(*store_own(&s, rows[i]) == own[i]);
+            ck_assert(store_row(&s, rows[i])[DIM] == 0);
+        }
+        ck_assert(!store_is_touched(&s, 4) && store_row(&s, 4)[0] == 0);
+        ck_assert(!store_is_touched(&s, rows[N - 1] + 1));
+        store_fini(&s);
+    }
+}
+END_TEST
+
+/* Of a table that was loaded and of which few rows were updated, most of the state is zeros. */
+START_TEST(zeros_that_are_filled_in_take_no_memory) {
+    enum { N = 20000, DIM = 64 };
+    static float w[N * DIM], slots[N * 2 * DIM];
+    static uint64_t rows[N];
+    for (uint32_t i = 0; i < N * DIM; i++)
+        w[i] = 1;
+    for (uint32_t i = 0; i < N; i++)
+        rows[i] = i;
+    slots[2 * DIM - 1] = -0.0f; /* no zero, by its bits */
+    ck_assert_int_eq(store_init(&s, N, DIM, 2, 0), RH_OK);
+    ck_assert_int_eq(store_open_slots(&s), RH_OK);
+    size_t before = resident_bytes();
+    store_fill(&s, rows, N, w, slots, NULL);
+    if (!sanitized())
+        ck_assert_uint_lt(resident_bytes() - before, sizeof w + sizeof slots / 4);
+    ck_assert_mem_eq(store_slot(&s, 0), slots, sizeof slots / N);
+    ck_assert_mem_eq(store_row(&s, N - 1), w, sizeof w / N);
+}
+END_TEST
+
 START_TEST(an_optimizer_without_state_has_no_slots) {
     ck_assert_int_eq(store_init(&s, 100, 5, 0, 0), RH_OK);
     ck_assert_int_eq(store_open_slots(&s), RH_OK);
@@ -188,6 +244,8 @@ Suite *store_suite(void) {
     tcase_add_test(tc, slots_come_when_they_are_opened_and_stay);
     tcase_add_test(tc, words_of_a_row_stand_close_together_and_need_no_slots);
     tcase_add_test(tc, a_reset_store_has_nothing_touched_and_gives_its_memory_back);
+    tcase_add_loop_test(tc, rows_that_are_filled_in_stand_where_they_belong_with_their_state, 0, 2);
+    tcase_add_test(tc, zeros_that_are_filled_in_take_no_memory);
     tcase_add_test(tc, an_optimizer_without_state_has_no_slots);
     tcase_add_test(tc, too_much_address_space_is_enomem_with_the_sizes);
     tcase_add_test(tc, an_empty_store_can_be_ended);
