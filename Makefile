@@ -34,7 +34,7 @@ BARE := help setup clean uninstall format lint test demo asan ubsan tsan fuzz
 GOALS := $(filter-out $(BARE),$(or $(MAKECMDGOALS),all))
 
 ifneq ($(GOALS),)
-ifneq ($(filter objects test-% bench%,$(GOALS)),)
+ifneq ($(filter objects test-% bench% ckpt-long,$(GOALS)),)
 NEEDS += check:check
 endif
 MISSING := $(shell command -v $(firstword $(CC)) >/dev/null || echo build-essential; \
@@ -295,6 +295,13 @@ PARITY_CASES := 5000
 parity-long: all
 	@RH_BIN=$(BIN) RH_LIBRARY=$(LIB)/$(SO) $(or $(RH_PYTHON),/usr/bin/python3) -B tests/parity/run.py \
 	    --cases $(PARITY_CASES) $(if $(PARITY_SEED),--seed $(PARITY_SEED))
+
+## ckpt-long: checkpoints of 1 to 8 shards, restored on 1 to 8 [CKPT_ROUNDS=1] [CKPT_SEED=N]
+.PHONY: ckpt-long
+CKPT_ROUNDS := 1
+ckpt-long: $(UNIT)
+	$(Q)for round in $$(seq $(CKPT_ROUNDS)); do RH_CKPT_LONG=1 $(if $(CKPT_SEED),RH_TEST_SEED=$(CKPT_SEED)) \
+	    CK_RUN_SUITE=ckpt_shard $(UNIT) || exit 1; done
 
 # Programs and tests of a sanitizer's build directory, then all the tests.
 define sanitized

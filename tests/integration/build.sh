@@ -35,7 +35,7 @@ run readelf -d "$build/lib/rowhouse/rowhouse-mpi.so"
 says 'libmpi'
 
 run make help
-for goal in all demo test test-unit test-integration bench bench-quick asan ubsan tsan fuzz quality lint format parity-long install \
+for goal in all demo test test-unit test-integration bench bench-quick asan ubsan tsan fuzz quality lint format parity-long ckpt-long install \
     uninstall clean setup; do
     says "  $goal "
 done

@@ -13,7 +13,16 @@
 #include "ps/ckpt_shard.h"
 #include "ps/shard_inner.h"
 
-enum { ROWS_MAX = 12, HUGE_TABLE = 3, DROPPED = 11, EMPTY = 12, RENEWED = 13, RESET = 14 };
+enum {
+    ROWS_MAX = 12,
+    HUGE_TABLE = 3,
+    DROPPED = 11,
+    EMPTY = 12,
+    RENEWED = 13,
+    RESET = 14,
+    PARAM = 15
+};
+enum { PARAM_ROWS = 3, PARAM_DIM = 1024, PARAM_FLOATS = 2500 }; /* as a worker lays out so many */
 
 /* No ck_assert: the makers of golden files have no Check. */
 static void must(bool good, const char *what) {
@@ -85,6 +94,14 @@ static struct spec spec_of(uint32_t number) {
         break;
     case 10:
         s.frozen = 1;
+        break;
+    case PARAM:
+        s.opt = SPEC_ADAM;
+        s.opt_arg[ADAM_BETA1] = 0.9;
+        s.opt_arg[ADAM_BETA2] = 0.999;
+        s.opt_arg[ADAM_EPS] = 1e-8;
+        s.dim = PARAM_DIM;
+        s.rows = PARAM_ROWS;
         break;
     default:
         break;
@@ -171,7 +188,7 @@ void ckpt_job_fini(struct ckpt_job *j) {
 
 struct batch {
     uint64_t ids[ROWS_MAX];
-    float rows[ROWS_MAX * 64];
+    float rows[PARAM_ROWS * PARAM_DIM]; /* or ROWS_MAX of 64 */
     uint32_t n;
 };
 
@@ -180,7 +197,21 @@ static uint64_t draw_id(struct ckpt_job *j, uint64_t rows) {
     return id % rows;
 }
 
+/* A dense parameter moves whole; behind its end are zeros. */
+static void draw_param(struct ckpt_job *j, struct batch *b) {
+    b->n = PARAM_ROWS;
+    for (uint32_t i = 0; i < PARAM_ROWS; i++)
+        b->ids[i] = i;
+    memset(b->rows, 0, sizeof b->rows);
+    for (uint32_t i = 0; i < PARAM_FLOATS; i++)
+        b->rows[i] = rng_f32(&j->g) - 0.5f;
+}
+
 static void draw(struct ckpt_job *j, const struct spec *s, struct batch *b) {
+    if (s->dim == PARAM_DIM) {
+        draw_param(j, b);
+        return;
+    }
     uint32_t n = rng_below(&j->g, ROWS_MAX + 1);
     b->n = 0;
     for (uint32_t i = 0; i < n; i++) {

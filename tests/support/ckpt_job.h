@@ -1,6 +1,6 @@
 /* ckpt_job.h - a job of two workers and some shards, driven frame by frame in one thread by a stream of
  * random numbers: the same stream does the same to any number of shards. Tables of every optimizer,
- * frozen, padded, limited, reset, renewed, dropped and empty ones. */
+ * frozen, padded, limited, reset, renewed, dropped and empty ones, and a dense parameter. */
 #ifndef TESTS_SUPPORT_CKPT_JOB_H
 #define TESTS_SUPPORT_CKPT_JOB_H
 
@@ -9,7 +9,7 @@
 #include "ps/ckpt_manifest.h"
 #include "tests/support/talker.h"
 
-enum { JOB_SHARDS = 8, JOB_WORKERS = 2, JOB_TABLES = 14, JOB_ASYNC = 1, JOB_BSP = 3 };
+enum { JOB_SHARDS = 8, JOB_WORKERS = 2, JOB_TABLES = 15, JOB_ASYNC = 1, JOB_BSP = 3 };
 
 struct ckpt_job {
     uint32_t mode, shards;

@@ -134,7 +134,7 @@ int talker_open(struct talker *t, const char *name, const struct spec *spec) {
 
 static int send_rows(struct talker *t, uint8_t kind, const struct msg_section *sec, uint32_t dim,
                      const uint64_t *ids, const float *rows) {
-    uint8_t room[8192], *ids_at, *rows_at;
+    uint8_t room[16384], *ids_at, *rows_at;
     struct buf b;
     buf_wrap(&b, room, sizeof room);
     buf_put_u64(&b, msg_digest(0, sec->table, sec->count, (const uint8_t *)ids));
