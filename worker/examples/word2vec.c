@@ -12,6 +12,7 @@
  *     word2vec_vocab    words and their counts                word2vec_batch     a mini-batch
  *     word2vec_sampler  drawing negatives                     word2vec_train     the training loop
  *     word2vec_model    all that a batch has to know          word2vec_progress  the bar
+ *     word2vec_vectors  the file at the end
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -19,16 +20,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "worker/rowhouse.h"
 
 #include "worker/examples/word2vec_model.h"
 #include "worker/examples/word2vec_progress.h"
 #include "worker/examples/word2vec_sgns.h"
+#include "worker/examples/word2vec_status.h"
 #include "worker/examples/word2vec_text.h"
 #include "worker/examples/word2vec_train.h"
+#include "worker/examples/word2vec_vectors.h"
 
 #include "common/conf.h"
 #include "common/err.h"
@@ -168,39 +169,6 @@ static uint64_t batches_of_a_part(const struct model *m, uint64_t parts, uint64_
     return batches > BATCHES_MIN ? batches : BATCHES_MIN;
 }
 
-/* ---- the vectors ---- */
-
-/* Better now than after hours of training. */
-static rh_status check_output(const char *path) {
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return err_set(RH_EINVAL, "%s: -output has to name a file, and this is none", path);
-    char *trial = NULL;
-    if (asprintf(&trial, "%s.XXXXXX", path) < 0)
-        return err_set(RH_ENOMEM, "no memory for a file name");
-    int fd = mkstemp(trial);
-    rh_status s = fd < 0 ? err_sys(RH_EIO, "%s: cannot write the vectors there", path) : RH_OK;
-    if (fd >= 0) {
-        close(fd);
-        unlink(trial);
-    }
-    free(trial);
-    return s;
-}
-
-static rh_status write_vectors(const struct training *t, const char *path) {
-    const struct vocab *v = &t->model->vocab;
-    const char **words = malloc(v->n * sizeof *words);
-    if (!words)
-        return err_set(RH_ENOMEM, "no memory for a list of %u words", v->n);
-    for (uint32_t i = 0; i < v->n; i++)
-        words[i] = vocab_word(v, i);
-    rh_export_options o = {.size = sizeof o, .format = RH_FORMAT_W2V, .n = v->n, .words = words};
-    rh_status s = from_library(rh_export(t->in, path, &o));
-    free(words);
-    return s;
-}
-
 /* ---- from the beginning to the end ---- */
 
 /* All lanes of this worker; then rank 0 writes what everybody has learned. */
@@ -218,7 +186,7 @@ static rh_status train_and_write(const struct settings *set, struct training *t,
     s = from_library(rh_barrier(t->client, patience_ms < INT_MAX ? (int)patience_ms : INT_MAX));
     if (s != RH_OK || !first)
         return s;
-    s = write_vectors(t, path);
+    s = vectors_write(t->in, &t->model->vocab, path);
     if (s == RH_OK)
         printf("%s: %" PRIu32 " words, %" PRIu32 " numbers each, trained in %.1f s\n", path,
                t->model->vocab.n, t->model->dim, seconds);
@@ -233,7 +201,7 @@ static rh_status work(const struct settings *set, struct training *t, const char
     if (s == RH_OK)
         s = open_tables(t);
     if (s == RH_OK && rank == 0)
-        s = check_output(path);
+        s = vectors_check(path);
     while (s == RH_OK && ready < n) {
         s = lane_init(&threads[ready].lane, t, rank * n + ready, ready == 0);
         ready += s == RH_OK;

@@ -3,13 +3,11 @@
 
 #include <math.h>
 
+#include "worker/examples/word2vec_status.h"
+
 #include "common/err.h"
 
 enum { LOSS_STEPS = 32 };
-
-rh_status from_library(rh_status s) {
-    return s == RH_OK ? s : err_set(s, "%s", rh_errmsg());
-}
 
 rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool ticks) {
     *l = (struct lane){.training = t, .part = part, .ticks = ticks};

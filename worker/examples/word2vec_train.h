@@ -15,9 +15,6 @@
 #include "worker/examples/word2vec_progress.h"
 #include "worker/examples/word2vec_text.h"
 
-/* A status of the library as one of ours: its text becomes err_text. */
-rh_status from_library(rh_status s) MUST_CHECK;
-
 /* What all lanes of this worker share. */
 struct training {
     const struct model *model;
