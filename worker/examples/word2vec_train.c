@@ -9,9 +9,11 @@
 
 enum { LOSS_STEPS = 32 };
 
+/* What a step draws random numbers for. */
+enum purpose { READING, TRAINING, PURPOSES };
+
 rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool ticks) {
     *l = (struct lane){.training = t, .part = part, .ticks = ticks};
-    rng_init(&l->rng, t->seed, part);
     batch_init(&l->batches[0]);
     batch_init(&l->batches[1]);
     rh_status s = text_reader_init(&l->reader, t->text);
@@ -37,6 +39,15 @@ static double rate_at(const struct training *t, uint64_t step) {
     return t->lr * (double)(steps_of(t) - step) / (double)steps_of(t);
 }
 
+/* The numbers follow from the seed, the part and the step alone, whatever was drawn before: a worker
+ * that goes on from a checkpoint draws what it would have drawn, though the text of a step is read
+ * before the step in front of it is trained. */
+static void draw_for(struct lane *l, uint64_t step, enum purpose purpose) {
+    const struct training *t = l->training;
+    uint64_t stream = (l->part * steps_of(t) + step) * PURPOSES + purpose;
+    rng_init(&l->rng, t->seed, stream);
+}
+
 /* Reads the text of a step. */
 static rh_status read_step(struct lane *l, struct batch *b, uint64_t step) {
     const struct training *t = l->training;
@@ -44,6 +55,7 @@ static rh_status read_step(struct lane *l, struct batch *b, uint64_t step) {
     rh_status s = text_cut(t->text, stretch, t->parts * t->batches, &begin);
     if (s == RH_OK)
         s = text_cut(t->text, stretch + 1, t->parts * t->batches, &end);
+    draw_for(l, step, READING);
     if (s == RH_OK)
         s = batch_read(b, t->model, &l->reader, begin, end, &l->rng);
     return s;
@@ -98,6 +110,7 @@ static rh_status take_step(struct lane *l, uint64_t step, struct batch *now, str
         s = begin_pull(l, next);
     if (s != RH_OK)
         return s;
+    draw_for(l, step, TRAINING);
     batch_train(now, t->model, (float)rate_at(t, step), &l->rng);
     s = begin_push(l, now);
     if (s == RH_EINVAL) /* NaN and infinity are refused */
