@@ -52,6 +52,7 @@
     X(cuts)            \
     X(word2vec_text)   \
     X(word2vec)        \
+    X(word2vec_cursor) \
     X(bar)             \
     X(spearman)        \
     X(specs)           \

@@ -70,6 +70,24 @@ START_TEST(a_vocabulary_grows) {
 }
 END_TEST
 
+/* The same words, by a word and how often it came. */
+static uint64_t hash_of(const char *first, int times) {
+    ck_assert_int_eq(vocab_init(&vocab), RH_OK);
+    add_times(first, times);
+    add_times("b", 2);
+    ck_assert_int_eq(vocab_seal(&vocab, 1), RH_OK);
+    uint64_t hash = vocab_hash(&vocab);
+    vocab_fini(&vocab);
+    return hash;
+}
+
+START_TEST(a_vocabulary_has_the_hash_of_its_words_and_counts) {
+    ck_assert_uint_eq(hash_of("a", 3), hash_of("a", 3));
+    ck_assert_uint_ne(hash_of("a", 3), hash_of("a", 4));
+    ck_assert_uint_ne(hash_of("a", 3), hash_of("c", 3));
+}
+END_TEST
+
 START_TEST(a_text_without_a_frequent_word_is_refused) {
     ck_assert_int_eq(vocab_init(&vocab), RH_OK);
     add_times("a", 4);
@@ -409,6 +427,15 @@ START_TEST(progress_says_where_it_is_and_for_how_long) {
 }
 END_TEST
 
+START_TEST(progress_after_a_restart_counts_all_steps_and_the_pace_of_the_new_ones) {
+    const struct progress p = {
+        .epochs = 5, .world = 1, .steps = 100, .begun = 60, .steps_done = 70, .words = 1000};
+    char line[256];
+    progress_text(&p, 10, 0, line, sizeof line);
+    ck_assert_str_eq(line, "epoch 4/5  70 %  100 words/s  loss 0.000  lr 0.00000  ETA 0:30");
+}
+END_TEST
+
 START_TEST(progress_of_nothing_and_of_everything_makes_sense) {
     struct progress p = {.epochs = 3, .world = 1, .steps = 7};
     char line[256];
@@ -430,6 +457,7 @@ Suite *word2vec_suite(void) {
     tcase_add_checked_fixture(t, scratch_enter, scratch_leave);
     tcase_add_test(t, words_are_numbered_by_count_and_equals_by_arrival);
     tcase_add_test(t, a_vocabulary_grows);
+    tcase_add_test(t, a_vocabulary_has_the_hash_of_its_words_and_counts);
     tcase_add_test(t, a_text_without_a_frequent_word_is_refused);
     tcase_add_test(t, frequent_words_are_used_less_often);
     tcase_add_test(t, negatives_are_as_likely_as_their_counts_to_the_power);
@@ -444,6 +472,7 @@ Suite *word2vec_suite(void) {
     tcase_add_test(t, gradients_are_what_training_subtracted);
     tcase_add_test(t, a_batch_catches_up_with_the_one_before);
     tcase_add_test(t, progress_says_where_it_is_and_for_how_long);
+    tcase_add_test(t, progress_after_a_restart_counts_all_steps_and_the_pace_of_the_new_ones);
     tcase_add_test(t, progress_of_nothing_and_of_everything_makes_sense);
     suite_add_tcase(s, t);
     return s;

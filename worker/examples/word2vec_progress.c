@@ -2,14 +2,18 @@
 #include "worker/examples/word2vec_progress.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+
+#include "common/err.h"
 
 enum { LOSS_STEPS = 100, TEXT_MAX = 256 };
 
 void progress_begin(struct progress *p, int drawing) {
     pthread_mutex_init(&p->mutex, NULL);
     bar_begin(&p->bar, drawing);
-    p->steps_done = p->words = 0;
+    p->steps_done = p->begun;
+    p->words = 0;
     p->loss = p->lr = 0;
 }
 
@@ -26,7 +30,7 @@ static void make_text(const struct progress *p, double seconds, char out[TEXT_MA
              "ETA %s",
              epoch < p->epochs ? epoch : p->epochs, p->epochs, done * 100 / p->steps,
              bar_grouped((uint64_t)rate, words), p->loss, p->lr,
-             bar_duration(bar_left(seconds, done, p->steps), eta));
+             bar_duration(bar_left(seconds, done - p->begun, p->steps - p->begun), eta));
 }
 
 size_t progress_text(const struct progress *p, double seconds, size_t columns, char *out,
@@ -47,15 +51,27 @@ void progress_add(struct progress *p, uint64_t words, double loss, double lr) {
     p->steps_done++;
     p->words += words;
     /* The mean of all steps, and after LOSS_STEPS of them of about the last ones. */
-    p->loss += (loss - p->loss) / (double)(p->steps_done < LOSS_STEPS ? p->steps_done : LOSS_STEPS);
+    uint64_t n = p->steps_done - p->begun;
+    p->loss += (loss - p->loss) / (double)(n < LOSS_STEPS ? n : LOSS_STEPS);
     p->lr = lr;
     if (bar_due(&p->bar))
         draw(p, false);
     pthread_mutex_unlock(&p->mutex);
 }
 
+void progress_say(struct progress *p, const char *fmt, ...) {
+    char text[ERR_TEXT_MAX + TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    pthread_mutex_lock(&p->mutex);
+    fprintf(stderr, "%s%s\n", p->bar.style == BAR_DRAWN ? "\r\x1b[K" : "", text);
+    pthread_mutex_unlock(&p->mutex);
+}
+
 void progress_end(struct progress *p) {
-    if (p->steps_done > 0)
+    if (p->steps_done > p->begun)
         draw(p, true);
     pthread_mutex_destroy(&p->mutex);
 }

@@ -7,12 +7,14 @@
 #include <stdint.h>
 
 #include "common/bar.h"
+#include "common/status.h"
 
 struct progress {
     /* set by the caller: */
     uint32_t epochs;
     uint32_t world; /* workers that are taken to be as fast as this one */
     uint64_t steps; /* of all threads, to the end */
+    uint64_t begun; /* of them, those that were done before the watch starts */
 
     pthread_mutex_t mutex; /* over all that follows */
     struct bar bar;
@@ -26,6 +28,9 @@ void progress_begin(struct progress *p, int drawing);
 
 /* One step is done. Any thread. */
 void progress_add(struct progress *p, uint64_t words, double loss, double lr);
+
+/* A line of its own, which the bar does not run into. Any thread. */
+void progress_say(struct progress *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* The last state, and the end of the line. */
 void progress_end(struct progress *p);

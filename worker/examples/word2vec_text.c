@@ -11,37 +11,10 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/hash.h"
 
 static bool is_white(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-rh_status text_open(const char *path, struct text *out) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us up */
-    if (fd < 0)
-        return err_sys(errno == ENOENT ? RH_ENOTFOUND : RH_EIO, "%s: cannot open this text", path);
-    rh_status s = RH_OK;
-    if (fstat(fd, &st) != 0)
-        s = err_sys(RH_EIO, "%s: cannot open this text", path);
-    else if (S_ISDIR(st.st_mode))
-        s = err_set(RH_EINVAL, "%s: this is a directory; name a file in it", path);
-    else if (!S_ISREG(st.st_mode))
-        s = err_set(RH_EINVAL, "%s: this is no regular file, and a text is read several times",
-                    path);
-    else if (st.st_size == 0)
-        s = err_set(RH_EINVAL, "%s: this text is empty", path);
-    if (s != RH_OK) {
-        close(fd);
-        return s;
-    }
-    *out = (struct text){.path = path, .fd = fd, .size_bytes = (uint64_t)st.st_size};
-    return RH_OK;
-}
-
-void text_close(struct text *t) {
-    close(t->fd);
-    t->fd = -1;
 }
 
 /* Up to n bytes from `at` on; fewer only if the file ends there. */
@@ -59,6 +32,40 @@ static rh_status read_at(const struct text *t, uint64_t at, char *p, size_t n, s
     }
     *out = got;
     return RH_OK;
+}
+
+rh_status text_open(const char *path, struct text *out) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us up */
+    if (fd < 0)
+        return err_sys(errno == ENOENT ? RH_ENOTFOUND : RH_EIO, "%s: cannot open this text", path);
+    rh_status s = RH_OK;
+    if (fstat(fd, &st) != 0)
+        s = err_sys(RH_EIO, "%s: cannot open this text", path);
+    else if (S_ISDIR(st.st_mode))
+        s = err_set(RH_EINVAL, "%s: this is a directory; name a file in it", path);
+    else if (!S_ISREG(st.st_mode))
+        s = err_set(RH_EINVAL, "%s: this is no regular file, and a text is read several times",
+                    path);
+    else if (st.st_size == 0)
+        s = err_set(RH_EINVAL, "%s: this text is empty", path);
+    char start[TEXT_START];
+    size_t n;
+    struct text t = {.path = path, .fd = fd, .size_bytes = (uint64_t)st.st_size};
+    if (s == RH_OK)
+        s = read_at(&t, 0, start, sizeof start, &n);
+    if (s != RH_OK) {
+        close(fd);
+        return s;
+    }
+    t.start_hash = hash64(start, n);
+    *out = t;
+    return RH_OK;
+}
+
+void text_close(struct text *t) {
+    close(t->fd);
+    t->fd = -1;
 }
 
 rh_status text_cut(const struct text *t, uint64_t part, uint64_t parts, uint64_t *out) {

@@ -13,9 +13,10 @@
 #include "common/status.h"
 
 enum {
-    TEXT_WORD_MAX = 100,     /* longer "words" are addresses or tables: they are left out */
-    TEXT_BLOCK = 64 << 10,   /* so long without white space, and it is no text */
-    TEXT_LINE_LOOK = 4 << 10 /* how far a cut looks for the end of a line */
+    TEXT_WORD_MAX = 100,      /* longer "words" are addresses or tables: they are left out */
+    TEXT_BLOCK = 64 << 10,    /* so long without white space, and it is no text */
+    TEXT_LINE_LOOK = 4 << 10, /* how far a cut looks for the end of a line */
+    TEXT_START = 4 << 10
 };
 
 /* An open file. Any number of readers, in any threads. */
@@ -23,6 +24,7 @@ struct text {
     const char *path; /* the caller's */
     int fd;
     uint64_t size_bytes;
+    uint64_t start_hash; /* of the first TEXT_START bytes */
 };
 
 /* RH_ENOTFOUND, RH_EIO; RH_EINVAL for what is no file, or has no bytes. */

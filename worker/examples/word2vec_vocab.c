@@ -141,6 +141,13 @@ rh_status vocab_seal(struct vocab *v, uint64_t min_count) {
     return RH_OK;
 }
 
+uint64_t vocab_hash(const struct vocab *v) {
+    uint64_t h = 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        h = hash64_seeded(vocab_word(v, i), v->entries[i].len, h + v->entries[i].count);
+    return h;
+}
+
 double vocab_keep_probability(uint64_t count, uint64_t total, double t) {
     if (t == 0)
         return 1;

@@ -45,6 +45,9 @@ rh_status vocab_seal(struct vocab *v, uint64_t min_count) MUST_CHECK;
 uint32_t vocab_find(const struct vocab *v, const char *word, size_t len);
 const char *vocab_word(const struct vocab *v, uint32_t i);
 
+/* Of all words and their counts: the same for the same vocabulary, on every machine. */
+uint64_t vocab_hash(const struct vocab *v);
+
 /* How likely one occurrence of a word is to be used, with f = count / total:
  * sqrt(t / f) + t / f, at most 1. t = 0 uses all. */
 double vocab_keep_probability(uint64_t count, uint64_t total, double t);
