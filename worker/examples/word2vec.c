@@ -12,7 +12,8 @@
  *     word2vec_vocab    words and their counts                word2vec_batch     a mini-batch
  *     word2vec_sampler  drawing negatives                     word2vec_train     the training loop
  *     word2vec_model    all that a batch has to know          word2vec_progress  the bar
- *     word2vec_vectors  the file at the end
+ *     word2vec_vectors  the file at the end                   word2vec_cursor  where a worker stands
+ *     word2vec_checkpoint  and how it is kept, for a restart
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -23,6 +24,7 @@
 
 #include "worker/rowhouse.h"
 
+#include "worker/examples/word2vec_checkpoint.h"
 #include "worker/examples/word2vec_model.h"
 #include "worker/examples/word2vec_progress.h"
 #include "worker/examples/word2vec_sgns.h"
@@ -31,8 +33,10 @@
 #include "worker/examples/word2vec_train.h"
 #include "worker/examples/word2vec_vectors.h"
 
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/name.h"
 
 static const char PROGRAM[] = "rowhouse-word2vec";
 
@@ -41,9 +45,10 @@ enum { EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
 enum { BATCHES_MIN = 16 };
 
 struct settings {
-    const char *input, *output, *servers, *mode;
-    int64_t dim, window, negatives, epochs, min_count, threads, seed, batch;
+    const char *input, *output, *servers, *mode, *checkpoint_name;
+    int64_t dim, window, negatives, epochs, min_count, threads, seed, batch, checkpoint_every;
     double subsample, lr;
+    int resume;
 };
 
 #define SETTING(field) offsetof(struct settings, field)
@@ -79,6 +84,14 @@ static const struct conf_item ITEMS[] = {
      "Threads of a worker; the same for all workers."},
     {"batch", CONF_INT, SETTING(batch), "0", 0, 1e7, NULL, "WORDS",
      "Words of text in a batch; 0: 10,000, and fewer with more than one worker or thread."},
+    {.type = CONF_SECTION, .help = "Checkpoints, in the servers' --checkpoint-dir"},
+    {"checkpoint-every", CONF_INT, SETTING(checkpoint_every), "0", 0, 1e15, NULL, "N",
+     "Saves one when N batches more of a worker are done, in place of the one before; 0: never."},
+    {"checkpoint-name", CONF_STRING, SETTING(checkpoint_name), "word2vec", 0, 0, NULL, "NAME",
+     "What it is called."},
+    {"resume", CONF_BOOL, SETTING(resume), "no", 0, 0, NULL, NULL,
+     "Goes on from the checkpoint that the servers were started from (--restore), with the same "
+     "text, settings and number of workers; servers may be more or fewer."},
 };
 
 static int exit_code(rh_status s) {
@@ -86,6 +99,20 @@ static int exit_code(rh_status s) {
 }
 
 /* ---- the job ---- */
+
+/* One thread of a worker ends its clocks, and a checkpoint takes a worker there: the others would be
+ * in the middle of something. */
+static rh_status check_checkpoints(const struct settings *set) {
+    if (set->threads > 1 && (set->checkpoint_every > 0 || set->resume))
+        return err_set(RH_EINVAL,
+                       "%s is for workers of one thread, whose place in the text is one: instead "
+                       "of -thread %" PRId64 " start as many workers",
+                       set->resume ? "-resume" : "-checkpoint-every", set->threads);
+    rh_status s = name_check("checkpoint", set->checkpoint_name);
+    if (s == RH_OK && set->checkpoint_name[0] == '.')
+        s = err_set(RH_EINVAL, "checkpoint name \"%s\" begins with a dot", set->checkpoint_name);
+    return s == RH_OK ? s : err_in(s, "-checkpoint-name");
+}
 
 static rh_status configure(const struct settings *set, rh_config *cfg) {
     if (set->servers)
@@ -101,7 +128,7 @@ static rh_status configure(const struct settings *set, rh_config *cfg) {
                        "under bsp a worker goes step by step, in one thread: instead of "
                        "-thread %" PRId64 " start as many workers",
                        set->threads);
-    return RH_OK;
+    return check_checkpoints(set);
 }
 
 static rh_status open_tables(struct training *t) {
@@ -171,19 +198,52 @@ static uint64_t batches_of_a_part(const struct model *m, uint64_t parts, uint64_
 
 /* ---- from the beginning to the end ---- */
 
+/* The others may take longer than this worker has, but hardly twice as long. */
+static rh_status wait_for_others(const struct training *t, double seconds) {
+    double patience_ms = 1e3 * (60 + seconds);
+    return from_library(rh_barrier(t->client, patience_ms < INT_MAX ? (int)patience_ms : INT_MAX));
+}
+
+/* Where this worker begins, and that in each checkpoint. A checkpoint under async takes those who
+ * are there: so, where we save, all have to be there first. */
+static rh_status take_place(struct training *t, struct lane *l, const struct cursor *from) {
+    lane_go_on(l, from);
+    t->seconds_before = from->seconds;
+    t->progress->begun = from->step;
+    rh_status s = checkpoints_tell(t->checkpoints, *from, 0);
+    if (s == RH_OK && t->checkpoints->every > 0 && t->mode != RH_MODE_BSP)
+        s = wait_for_others(t, (double)(clock_now_us() - t->began_us) * 1e-6);
+    return s;
+}
+
+static rh_status find_place(const struct training *t, struct cursor *out) {
+    rh_checkpoint_info info;
+    rh_status s = checkpoints_find(t->checkpoints, out, &info);
+    if (s == RH_OK && rh_rank(t->client) == 0)
+        fprintf(stderr,
+                "goes on from checkpoint \"%s\": %" PRIu64 " of %" PRIu64 " batches are done\n",
+                info.name, out->step, t->batches * t->epochs);
+    return s;
+}
+
+static void tell_failures(const struct checkpoints *k) {
+    if (k->failed > 0)
+        fprintf(stderr, "%" PRIu64 " of %" PRIu64 " checkpoints were not saved\n", k->failed,
+                k->wanted);
+}
+
 /* All lanes of this worker; then rank 0 writes what everybody has learned. */
 static rh_status train_and_write(const struct settings *set, struct training *t,
                                  struct thread *threads, const char *path) {
     bool first = rh_rank(t->client) == 0;
     progress_begin(t->progress, first);
     rh_status s = run_threads(t, threads, (uint32_t)set->threads);
-    double seconds = progress_seconds(t->progress);
+    double seconds = t->seconds_before + progress_seconds(t->progress);
     progress_end(t->progress);
-    if (s != RH_OK)
-        return s;
-    /* The others may take longer, but hardly twice as long. */
-    double patience_ms = 1e3 * (60 + seconds);
-    s = from_library(rh_barrier(t->client, patience_ms < INT_MAX ? (int)patience_ms : INT_MAX));
+    if (t->checkpoints != NULL && first)
+        tell_failures(t->checkpoints);
+    if (s == RH_OK)
+        s = wait_for_others(t, seconds);
     if (s != RH_OK || !first)
         return s;
     s = vectors_write(t->in, &t->model->vocab, path);
@@ -197,7 +257,10 @@ static rh_status train_and_write(const struct settings *set, struct training *t,
 static rh_status work(const struct settings *set, struct training *t, const char *path) {
     uint32_t n = (uint32_t)set->threads, ready = 0, rank = rh_rank(t->client);
     struct thread *threads = calloc(n, sizeof *threads);
+    struct cursor begin = {0};
     rh_status s = threads ? RH_OK : err_set(RH_ENOMEM, "no memory for %u threads", n);
+    if (s == RH_OK && set->resume)
+        s = find_place(t, &begin);
     if (s == RH_OK)
         s = open_tables(t);
     if (s == RH_OK && rank == 0)
@@ -206,6 +269,8 @@ static rh_status work(const struct settings *set, struct training *t, const char
         s = lane_init(&threads[ready].lane, t, rank * n + ready, ready == 0);
         ready += s == RH_OK;
     }
+    if (s == RH_OK && t->checkpoints != NULL)
+        s = take_place(t, &threads[0].lane, &begin);
     if (s == RH_OK)
         s = train_and_write(set, t, threads, path);
     rh_close(t->client);
@@ -224,14 +289,20 @@ static void describe_text(const struct text *text, const struct model *m) {
 }
 
 static rh_status join(const struct settings *set, const rh_config *cfg, const struct text *text,
-                      const struct model *m, const char *path) {
+                      const struct model *m, int64_t began_us, const char *path) {
     struct progress progress = {.epochs = (uint32_t)set->epochs};
+    struct checkpoints checkpoints = {.name = set->checkpoint_name,
+                                      .every = (uint64_t)set->checkpoint_every,
+                                      .progress = &progress};
     struct training t = {.model = m,
                          .text = text,
                          .lr = set->lr,
                          .seed = (uint64_t)set->seed,
                          .epochs = (uint32_t)set->epochs,
-                         .progress = &progress};
+                         .mode = cfg->mode,
+                         .progress = &progress,
+                         .checkpoints = set->threads == 1 ? &checkpoints : NULL,
+                         .began_us = began_us};
     rh_status s = from_library(rh_connect(cfg, &t.client));
     if (s != RH_OK)
         return s;
@@ -240,12 +311,15 @@ static rh_status join(const struct settings *set, const rh_config *cfg, const st
     t.batches = batches_of_a_part(m, t.parts,
                                   set->batch > 0 ? (uint64_t)set->batch : default_batch(t.parts));
     progress.steps = t.batches * t.epochs * (uint64_t)set->threads;
+    checkpoints.client = t.client;
+    checkpoints.recipe = recipe_of(&t);
     if (rh_rank(t.client) == 0)
         describe_text(text, m);
     return work(set, &t, path);
 }
 
 static rh_status run(const struct settings *set, const rh_config *cfg) {
+    const int64_t began_us = clock_now_us();
     struct text text;
     struct model m = {.dim = (uint32_t)set->dim,
                       .window = (uint32_t)set->window,
@@ -261,7 +335,7 @@ static rh_status run(const struct settings *set, const rh_config *cfg) {
     s = model_build(&m, &text);
     if (s != RH_OK)
         goto close_text;
-    s = join(set, cfg, &text, &m, path);
+    s = join(set, cfg, &text, &m, began_us, path);
     model_fini(&m);
 close_text:
     text_close(&text);

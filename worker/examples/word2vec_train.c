@@ -12,6 +12,25 @@ enum { LOSS_STEPS = 32 };
 /* What a step draws random numbers for. */
 enum purpose { READING, TRAINING, PURPOSES };
 
+struct recipe recipe_of(const struct training *t) {
+    const struct model *m = t->model;
+    return (struct recipe){.text_bytes = t->text->size_bytes,
+                           .text_start = t->text->start_hash,
+                           .workers = t->parts,
+                           .mode = t->mode == RH_MODE_BSP ? RH_MODE_BSP : RH_MODE_ASYNC,
+                           .dim = m->dim,
+                           .window = m->window,
+                           .negatives = m->negatives,
+                           .epochs = t->epochs,
+                           .min_count = m->min_count,
+                           .subsample = m->subsample,
+                           .lr = t->lr,
+                           .seed = t->seed,
+                           .batches = t->batches,
+                           .words = m->vocab.n,
+                           .vocab = vocab_hash(&m->vocab)};
+}
+
 rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool ticks) {
     *l = (struct lane){.training = t, .part = part, .ticks = ticks};
     batch_init(&l->batches[0]);
@@ -28,6 +47,12 @@ void lane_fini(struct lane *l) {
     text_reader_fini(&l->reader);
     batch_fini(&l->batches[0]);
     batch_fini(&l->batches[1]);
+}
+
+void lane_go_on(struct lane *l, const struct cursor *from) {
+    l->step = from->step;
+    l->words = from->words;
+    l->loss = from->loss;
 }
 
 static uint64_t steps_of(const struct training *t) {
@@ -72,6 +97,11 @@ static rh_status begin_pull(struct lane *l, struct batch *b) {
     return from_library(s);
 }
 
+static rh_status pull(struct lane *l, struct batch *b) {
+    rh_status s = begin_pull(l, b);
+    return s == RH_OK ? from_library(rh_wait(&l->pull, -1)) : s;
+}
+
 static rh_status begin_push(struct lane *l, const struct batch *b) {
     const struct training *t = l->training;
     rh_status s = rh_batch_push(l->calls, t->in, b->ids, b->n_in, b->in_grads);
@@ -82,16 +112,36 @@ static rh_status begin_push(struct lane *l, const struct batch *b) {
     return from_library(s);
 }
 
-/* The push of the step before has arrived, and its clock is over. */
-static rh_status end_step(struct lane *l) {
-    rh_status s = from_library(rh_wait(&l->push, -1));
-    if (s == RH_OK && l->ticks)
-        s = from_library(rh_tick(l->training->client));
+static struct cursor cursor_of(const struct lane *l) {
+    const struct training *t = l->training;
+    return (struct cursor){.step = l->step,
+                           .words = l->words,
+                           .loss = l->loss,
+                           .seconds = t->seconds_before + progress_seconds(t->progress)};
+}
+
+static rh_status end_clock(struct lane *l) {
+    const struct training *t = l->training;
+    rh_status s = RH_OK;
+    if (t->checkpoints != NULL)
+        s = checkpoints_tell(t->checkpoints, cursor_of(l), 1);
+    if (s == RH_OK)
+        s = from_library(rh_tick(t->client));
+    if (s == RH_OK && t->checkpoints != NULL)
+        checkpoints_save(t->checkpoints, l->step);
     return s;
 }
 
+/* The push of the step before has arrived, and its clock is over: nothing else is in flight here, so
+ * a checkpoint has the steps before l->step, and nothing of others. The batch of l->step, and the
+ * one behind it, have been read, and the rows of the first pulled; but that has left no trace. */
+static rh_status end_step(struct lane *l) {
+    rh_status s = from_library(rh_wait(&l->push, -1));
+    return s == RH_OK && l->ticks ? end_clock(l) : s;
+}
+
 /*
- * Trains `now` while the rows of `next` are on their way:
+ * Trains `now`, the batch of l->step, while the rows of `next` are on their way:
  *
  *     read next | pull of next ............... | catch up
  *     ..... push | train now | push of now ..............
@@ -99,19 +149,22 @@ static rh_status end_step(struct lane *l) {
  * The rows of next are as they were before now was trained, so what now has learned is added to
  * them when they are here: a worker never misses its own updates.
  */
-static rh_status take_step(struct lane *l, uint64_t step, struct batch *now, struct batch *next) {
+static rh_status take_step(struct lane *l, struct batch *now, struct batch *next) {
     const struct training *t = l->training;
-    bool last = step + 1 == steps_of(t);
+    bool last = l->step + 1 == steps_of(t), first = l->push == NULL;
 
-    rh_status s = last ? RH_OK : read_step(l, next, step + 1);
-    if (s == RH_OK && step > 0)
+    rh_status s = last ? RH_OK : read_step(l, next, l->step + 1);
+    if (s == RH_OK && !first)
         s = end_step(l);
+    if (s == RH_OK && !first && t->checkpoints != NULL &&
+        checkpoints_pull_anew(t->checkpoints, l->step))
+        s = pull(l, now);
     if (s == RH_OK && !last)
         s = begin_pull(l, next);
     if (s != RH_OK)
         return s;
-    draw_for(l, step, TRAINING);
-    batch_train(now, t->model, (float)rate_at(t, step), &l->rng);
+    draw_for(l, l->step, TRAINING);
+    batch_train(now, t->model, (float)rate_at(t, l->step), &l->rng);
     s = begin_push(l, now);
     if (s == RH_EINVAL) /* NaN and infinity are refused */
         return err_in(s, "training has run away, try a smaller -lr");
@@ -124,7 +177,7 @@ static rh_status take_step(struct lane *l, uint64_t step, struct batch *now, str
 
 /* Says how it goes, and stops where it goes wrong: scores that are all 0, as in the beginning, cost
  * log 2 each, and who does much worse than that will not find back. */
-static rh_status report(struct lane *l, uint64_t step, const struct batch *done) {
+static rh_status report(struct lane *l, const struct batch *done) {
     const struct training *t = l->training;
     double loss = done->pairs > 0 ? done->loss / (double)done->pairs : l->loss;
     double guessing = (1 + t->model->negatives) * log(2);
@@ -134,22 +187,24 @@ static rh_status report(struct lane *l, uint64_t step, const struct batch *done)
                        "training has run away (loss %.1f; guessing makes %.1f): try a smaller "
                        "-lr or -batch",
                        l->loss, guessing);
-    progress_add(t->progress, done->words_read, loss, rate_at(t, step));
+    progress_add(t->progress, done->words_read, loss, rate_at(t, l->step));
     return RH_OK;
 }
 
 rh_status lane_run(struct lane *l) {
     struct training *t = l->training;
     struct batch *now = &l->batches[0], *next = &l->batches[1];
-    rh_status s = read_step(l, now, 0);
+    if (l->step == steps_of(t)) /* it was finished before a restart */
+        return RH_OK;
+    rh_status s = read_step(l, now, l->step);
     if (s == RH_OK)
-        s = begin_pull(l, now);
-    if (s == RH_OK)
-        s = from_library(rh_wait(&l->pull, -1));
-    for (uint64_t step = 0; s == RH_OK && step < steps_of(t) && !atomic_load(&t->stop); step++) {
-        s = take_step(l, step, now, next);
+        s = pull(l, now);
+    while (s == RH_OK && l->step < steps_of(t) && !atomic_load(&t->stop)) {
+        s = take_step(l, now, next);
         if (s == RH_OK)
-            s = report(l, step, now);
+            s = report(l, now);
+        l->words += now->words_read;
+        l->step++;
         struct batch *other = now;
         now = next;
         next = other;

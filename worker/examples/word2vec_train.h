@@ -11,6 +11,7 @@
 #include "worker/rowhouse.h"
 
 #include "worker/examples/word2vec_batch.h"
+#include "worker/examples/word2vec_checkpoint.h"
 #include "worker/examples/word2vec_model.h"
 #include "worker/examples/word2vec_progress.h"
 #include "worker/examples/word2vec_text.h"
@@ -23,12 +24,19 @@ struct training {
     rh_table *in, *out; /* both learn by rh_sgd(1): see batch_train */
     double lr;          /* falls to nothing, linearly */
     uint64_t seed;
+    rh_mode mode;
     uint32_t epochs;
     uint32_t parts;   /* lanes of all workers; the text has so many parts */
     uint64_t batches; /* in each part */
     struct progress *progress;
-    atomic_bool stop; /* a lane has failed: the others need not go on */
+    struct checkpoints *checkpoints; /* NULL: several lanes here, which have no position together */
+    double seconds_before;           /* of training, before a restart */
+    int64_t began_us;                /* when this worker began to read the text */
+    atomic_bool stop;                /* a lane has failed: the others need not go on */
 };
+
+/* What its steps follow from. */
+struct recipe recipe_of(const struct training *t);
 
 struct lane {
     struct training *training;
@@ -39,11 +47,16 @@ struct lane {
     struct batch batches[2];
     rh_batch *calls; /* to fill, begin, and fill again */
     rh_op *pull, *push;
-    double loss; /* of a pair, about lately */
+    uint64_t step;  /* the next one to train */
+    uint64_t words; /* of the text, in all steps before */
+    double loss;    /* of a pair, about lately */
 };
 
 /* RH_ENOMEM. A lane that failed to begin needs no lane_fini. */
 rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool ticks) MUST_CHECK;
+
+/* Begins where a worker stood, not at the beginning. */
+void lane_go_on(struct lane *l, const struct cursor *from);
 
 /* Trains the part, all epochs of it. On failure the text says why. */
 rh_status lane_run(struct lane *l) MUST_CHECK;

@@ -1,0 +1,48 @@
+/* word2vec_checkpoint.h - this worker's share in the job's checkpoints: says where it stands before
+ * each of its ticks, saves every so many, and finds its place again after a restart.
+ *
+ * Its cursor is set whether it saves or not, because a checkpoint may be asked for from outside
+ * (rowhouse ckpt save), too. A save that fails is said on stderr, and training goes on. */
+#ifndef EXAMPLES_WORD2VEC_CHECKPOINT_H
+#define EXAMPLES_WORD2VEC_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "worker/rowhouse.h"
+
+#include "worker/examples/word2vec_cursor.h"
+#include "worker/examples/word2vec_progress.h"
+
+#include "common/status.h"
+
+struct checkpoints {
+    /* set by the caller */
+    rh_client *client;
+    const char *name;
+    uint64_t every; /* steps; 0: never */
+    struct recipe recipe;
+    struct progress *progress;
+
+    uint64_t wanted, failed; /* saves */
+};
+
+/* Where this worker stands once it has ended clocks more clocks (0: now, 1: after its next rh_tick). */
+rh_status checkpoints_tell(struct checkpoints *k, struct cursor at, uint64_t clocks) MUST_CHECK;
+
+/* Saves, if it is this worker's turn when so many steps are done: under bsp every worker's, under
+ * async that of rank 0, and the library asks the others. Right after rh_tick. */
+void checkpoints_save(struct checkpoints *k, uint64_t steps_done);
+
+/* The rows that this worker has pulled before for its next step, number step, are to be pulled anew:
+ * whoever goes on from a checkpoint that was saved here pulls them now, and under bsp both have to
+ * come to the same bits. */
+bool checkpoints_pull_anew(const struct checkpoints *k, uint64_t step);
+
+/* Where this worker stood in the checkpoint that the servers were restored from, and the name of
+ * that. RH_ENOTFOUND: there is none; RH_EMISMATCH: it is of another job, or the servers have gone on
+ * since. The text says what to do. */
+rh_status checkpoints_find(const struct checkpoints *k, struct cursor *out,
+                           rh_checkpoint_info *info) MUST_CHECK;
+
+#endif
