@@ -122,6 +122,7 @@ void shard_answer(struct shard *s, uint32_t peer, const struct head *h, uint8_t 
 void shard_refuse(struct shard *s, uint32_t peer, const struct head *h, rh_status status) {
     s->refused++;
     struct head a = shard_head(s, h, WIRE_REFUSE);
+    a.server_inc = h->server_inc; /* of whichever life it was asked */
     shard_send(s, peer, msg_refuse(s->net->pool, &a, status, err_text()));
 }
 
@@ -185,11 +186,16 @@ rh_status shard_may(const struct shard *s, uint8_t kind) {
                    wire_kind_name(kind));
 }
 
+/* Whether a frame is of this life of the shard. */
+static rh_status check_life(const struct shard *s, const struct head *h) {
+    if (h->server_inc == s->cfg.incarnation)
+        return RH_OK;
+    return err_set(RH_EFENCED, "shard %u was restarted (incarnation %u, not %u): connect again",
+                   s->cfg.shard, s->cfg.incarnation, h->server_inc);
+}
+
 /* The session that a frame belongs to, or a refusal. */
 static rh_status find_session(struct shard *s, const struct head *h, struct session **out) {
-    if (h->server_inc != s->cfg.incarnation)
-        return err_set(RH_EFENCED, "shard %u was restarted (incarnation %u, not %u): connect again",
-                       s->cfg.shard, s->cfg.incarnation, h->server_inc);
     struct session *w = shard_session(s, h->worker);
     if (w == NULL || h->worker_inc > w->inc)
         return err_set(RH_EFENCED, "shard %u does not know worker %u: it must say hello first",
@@ -355,12 +361,14 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
         on_hello(s, peer, &h, &r);
         return;
     }
-    if (h.worker == WIRE_OBSERVER) {
+    struct session *w = NULL;
+    st = check_life(s, &h);
+    if (st == RH_OK && h.worker == WIRE_OBSERVER) {
         on_observer(s, peer, &h, f, &r);
         return;
     }
-    struct session *w = NULL;
-    st = find_session(s, &h, &w);
+    if (st == RH_OK)
+        st = find_session(s, &h, &w);
     if (st != RH_OK) {
         shard_refuse(s, peer, &h, st);
         return;

@@ -179,7 +179,7 @@ static void fail_here(struct link *l, rh_status status, const char *text) {
 static void on_welcome(struct link *l, const struct head *h, struct rd *body) {
     struct msg_welcome m;
     msg_get_welcome(body, &m);
-    if (l->state != LINK_SAYING || h->num.call != l->cfg.nonce || !rd_done(body)) {
+    if (l->state != LINK_SAYING || !rd_done(body)) {
         l->dropped++;
         return;
     }
@@ -299,12 +299,12 @@ static void on_refuse(struct link *l, const struct head *h, struct rd *body) {
         return;
     }
     rh_status status = (rh_status)h->status;
-    bool hello = l->state == LINK_SAYING && h->num.call == l->cfg.nonce;
-    if (hello || status == RH_EFENCED || status == RH_EPROTO || status == RH_EVERSION) {
+    if (l->state == LINK_SAYING || status == RH_EFENCED || status == RH_EPROTO ||
+        status == RH_EVERSION) {
         fail_here(l, status, text);
         return;
     }
-    struct request *r = l->state == LINK_UP ? find_flying(l, h->num) : NULL;
+    struct request *r = find_flying(l, h->num);
     if (r != NULL)
         finish(l, r, status, text);
     else
@@ -363,12 +363,10 @@ static bool is_ours(const struct link *l, const struct head *h) {
     if (h->kind == WIRE_REFUSE && h->status == RH_EVERSION)
         return true; /* its author could not read who we are */
     if (h->worker != l->cfg.worker || (h->job != l->cfg.job && h->kind != WIRE_REFUSE))
-        return false; /* a refusal may come from another job: that is then its reason */
-    if (l->state == LINK_SAYING)
-        return h->kind == WIRE_WELCOME || h->kind == WIRE_REFUSE;
-    if (h->kind != WIRE_REFUSE && h->server_inc != l->server_inc)
-        return false;
-    return h->worker_inc == l->worker_inc;
+        return false;            /* a refusal may come from another job: that is then its reason */
+    if (l->state == LINK_SAYING) /* what was asked before the hello was of another life */
+        return (h->kind == WIRE_WELCOME || h->kind == WIRE_REFUSE) && h->num.call == l->cfg.nonce;
+    return h->server_inc == l->server_inc && h->worker_inc == l->worker_inc;
 }
 
 void link_frame(struct link *l, const struct frame *f, int64_t now_ms) {

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "ps/shard_inner.h"
+
 static char refusal[WIRE_STR_MAX + 1];
 static struct msg_welcome welcome;
 
@@ -44,6 +46,8 @@ struct frame *memory_net_take(struct memory_net *n) {
 void talker_init(struct talker *t, struct shard *s, struct memory_net *n, uint32_t rank) {
     *t = (struct talker){.shard = s, .net = n, .peer = rank + 100, .lr = 1.0, .now_ms = 1000};
     t->head = (struct head){.version = WIRE_VERSION, .worker = rank};
+    if (rank == WIRE_OBSERVER) /* its hello changes nothing */
+        t->head.server_inc = s->cfg.incarnation;
     t->head.num.call = 5000 + rank;
 }
 

@@ -100,7 +100,7 @@ static void refuse(rh_status s, const char *text, const struct head *h, int64_t 
                      .job = JOB,
                      .worker = WORKER,
                      .worker_inc = h->worker_inc,
-                     .server_inc = SERVER_INC};
+                     .server_inc = h->server_inc};
     struct frame *f = msg_refuse(fake.net.pool, &a, s, text);
     link_frame(&session, f, now_ms);
     frame_unref(f);
@@ -348,6 +348,23 @@ START_TEST(a_refusal_meant_for_an_earlier_client_is_dropped) {
     old.worker_inc = WORKER_INC - 1;
     refuse(RH_EFENCED, "old", &old, 5);
     ck_assert_int_eq(session.state, LINK_UP);
+    old.worker_inc = WORKER_INC;
+    old.server_inc = SERVER_INC - 1;
+    refuse(RH_EFENCED, "old", &old, 5);
+    ck_assert_int_eq(session.state, LINK_UP);
+    ck_assert_uint_eq(session.dropped, 2);
+}
+END_TEST
+
+START_TEST(a_refusal_of_what_was_said_before_the_hello_is_dropped) {
+    link_hello(&session, WORKER_INC, 2, 0);
+    struct head old = *next_sent(&fake);
+    old.num.call = 1;
+    old.server_inc = SERVER_INC - 1;
+    refuse(RH_EFENCED, "old", &old, 5);
+    ck_assert_int_eq(session.state, LINK_SAYING);
+    welcome_as(1, 2, 6);
+    ck_assert_int_eq(session.state, LINK_UP);
 }
 END_TEST
 
@@ -533,6 +550,7 @@ Suite *link_suite(void) {
     tcase_add_test(hello, a_welcome_of_another_shard_is_emismatch);
     tcase_add_test(hello, a_server_of_another_version_is_eversion);
     tcase_add_test(hello, frames_of_other_jobs_workers_and_lives_are_dropped);
+    tcase_add_test(hello, a_refusal_of_what_was_said_before_the_hello_is_dropped);
     suite_add_tcase(s, hello);
     TCase *t = tcase_create("session");
     tcase_add_checked_fixture(t, set_up_welcomed, tear_down);

@@ -176,6 +176,18 @@ START_TEST(a_frame_for_an_earlier_life_of_the_shard_is_fenced_off) {
 }
 END_TEST
 
+START_TEST(an_observers_frame_too_and_the_refusal_names_the_life_that_was_asked) {
+    struct talker o;
+    struct head h;
+    talker_init(&o, shard, &net, WIRE_OBSERVER);
+    o.head.server_inc = 41;
+    talker_send(&o, WIRE_BEAT, 0, (struct opnum){0, 9, 0}, o.last, 0, NULL);
+    ck_assert_int_eq(talker_answer(&o, &h, 0, NULL), WIRE_REFUSE);
+    ck_assert_uint_eq(h.status, RH_EFENCED);
+    ck_assert_uint_eq(h.server_inc, 41);
+}
+END_TEST
+
 START_TEST(an_observer_looks_and_cannot_change) {
     join(&a, ASYNC, 1);
     open_table(&a);
@@ -534,6 +546,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, another_protocol_version_is_told_so);
     tcase_add_test(tc, who_has_not_said_hello_is_fenced_off);
     tcase_add_test(tc, a_frame_for_an_earlier_life_of_the_shard_is_fenced_off);
+    tcase_add_test(tc, an_observers_frame_too_and_the_refusal_names_the_life_that_was_asked);
     tcase_add_test(tc, an_observer_looks_and_cannot_change);
     tcase_add_test(tc, a_push_is_seen_by_the_next_pull);
     tcase_add_test(tc, a_frame_without_a_sum_is_dropped_where_sums_are_due);
