@@ -54,23 +54,17 @@ static void keep_failure(struct cut_work *k, rh_status st) {
 static void write_file(struct shard_task *t) {
     struct cut_work *k = (struct cut_work *)t;
     keep_failure(k, ckpt_cut_write(k->cut, &k->folder, k->generation, &k->file));
-    atomic_store(&t->done, true);
 }
 
 static void commit(struct shard_task *t) {
     struct cut_work *k = (struct cut_work *)t;
     keep_failure(k, ckpt_commit(k->io, k->name, &k->folder, &k->manifest));
-    atomic_store(&t->done, true);
 }
 
 static void start(struct shard *s, struct cut_work *k, void (*run)(struct shard_task *t)) {
     k->started = true;
     k->task.run = run;
-    atomic_store(&k->task.done, false);
-    if (s->cfg.start != NULL)
-        s->cfg.start(s->cfg.start_arg, &k->task);
-    else
-        run(&k->task);
+    shard_give(s, &k->task);
 }
 
 /* It does not run. An attempt that is not whole leaves nothing behind. */

@@ -126,6 +126,14 @@ void shard_refuse(struct shard *s, uint32_t peer, const struct head *h, rh_statu
     shard_send(s, peer, msg_refuse(s->net->pool, &a, status, err_text()));
 }
 
+void shard_give(struct shard *s, struct shard_task *t) {
+    atomic_store(&t->done, false);
+    if (s->cfg.start != NULL)
+        s->cfg.start(s->cfg.start_arg, t);
+    else
+        shard_task_run(t);
+}
+
 /* ---- hello ---- */
 
 static rh_status check_place(const struct shard *s, const struct msg_hello *m) {

@@ -90,6 +90,9 @@ void shard_send(struct shard *s, uint32_t peer, struct frame *f);
 /* The header of an answer to h: echoes its number, names both incarnations. */
 struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind);
 
+/* Gives a task away. The one before is done. */
+void shard_give(struct shard *s, struct shard_task *t);
+
 /* RH_EINVAL: this shard is read-only, and such a request changes something. */
 rh_status shard_may(const struct shard *s, uint8_t kind) MUST_CHECK;
 
