@@ -17,7 +17,7 @@
 #include "tests/support/job.h"
 #include "tests/support/seed.h"
 
-enum { SAVED_SHARDS = 3, BATCH = 4096, DIM_MAX = 64, DROPPED = 11, RANDOM_IDS = 2000, SEED = 5 };
+enum { SAVED_SHARDS = 3, BATCH = 4096, DIM_MAX = 1024, DROPPED = 11, RANDOM_IDS = 2000, SEED = 5 };
 
 static char folder[4096];
 static struct ckpt_job saved; /* what the checkpoint must be */
