@@ -27,21 +27,22 @@ rh_status ckpt_cut_take(struct shard *s, struct ckpt_cut **out) MUST_CHECK;
 const struct ckpt_manifest *ckpt_cut_manifest(const struct ckpt_cut *c);
 
 /* Any one thread, once, while the shard goes on: writes the shard's file into a folder that is open, and
- * says what it has become. RH_EIO, RH_ENOMEM. Until it has come to a row, the shard keeps a copy of what
- * that row was before its next change. Where copies would take more than the limit, the shard's thread
- * waits for this one, and so does a table that is reset, dropped, or initialized anew; until this one has
- * come on. So begin it soon. If it does not come on for 30 s, the shard goes on, and this is RH_EIO. */
+ * says what it has become. RH_EIO, RH_ENOMEM; the text is that thread's. The shard keeps a copy of each
+ * row that it changes before this has come to it. Where copies would take more than the limit, the
+ * shard's thread waits until this has come on, and before it resets, drops or initializes a table anew,
+ * until this has passed the table. So begin it soon after ckpt_cut_take. If it does not come on for 30 s
+ * while it is waited for, the shard goes on without it, and this is RH_EIO. */
 rh_status ckpt_cut_write(struct ckpt_cut *c, const struct ckpt_fd *folder, uint64_t generation,
                          struct ckpt_file *out) MUST_CHECK;
 
-/* Any thread: how much of the file there is, before packing what is in hand. */
+/* Any thread: bytes of the file so far. */
 uint64_t ckpt_cut_done_bytes(const struct ckpt_cut *c);
 
 /* The shard's thread, after ckpt_cut_write has returned, or if it was never begun; before shard_free.
  * NULL is fine. */
 void ckpt_cut_free(struct ckpt_cut **c);
 
-/* Other bounds than 256 MiB and 30 s; before the shard goes on. */
+/* Other bounds than 256 MiB and 30 s. Before the shard goes on. */
 void ckpt_cut_limit(struct ckpt_cut *c, size_t copies_bytes, uint32_t stall_ms);
 
 /* All of it, for a shard that stands still. */

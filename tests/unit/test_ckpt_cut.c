@@ -20,7 +20,7 @@
 #include "tests/support/seed.h"
 #include "tests/unit/suites.h"
 
-enum { TABLES = 6, DROPPED = 6, BATCH = 256, DIM = 32, FILE_BYTES = 5 << 20 };
+enum { TABLES = 6, WRITTEN = 5, DROPPED = 6, BATCH = 256, DIM = 32, FILE_BYTES = 5 << 20 };
 
 #define ck_assert_ok(call)                                                           \
     do {                                                                             \
@@ -39,8 +39,8 @@ static struct made job, twin;
 static struct spec spec_of(uint32_t number) {
     static const uint64_t rows[TABLES] = {20000, 4000, UINT64_C(1) << 30, 3000, 100, 100};
     static const uint32_t dims[TABLES] = {DIM, 17, 4, 8, 3, 3};
-    static const uint32_t opts[TABLES] = {
-        SPEC_SPARSE_ADAM, SPEC_ROWWISE_ADAGRAD, SPEC_SPARSE_ADAM, SPEC_SGD, SPEC_SGD, SPEC_SGD};
+    static const uint32_t opts[TABLES] = {SPEC_SPARSE_ADAM, SPEC_ROWWISE_ADAGRAD, SPEC_SPARSE_ADAM,
+                                          SPEC_SGD,         SPEC_SPARSE_ADAM,     SPEC_SGD};
     struct spec s = {.kind = SPEC_DENSE,
                      .dim = dims[number - 1],
                      .rows = rows[number - 1],
@@ -75,7 +75,7 @@ static void change(struct made *m, struct table *t, const uint64_t *ids, uint32_
         ck_assert_ok(table_update(t, at, n, rows, 0.1, 1));
 }
 
-/* A batch of ascending ids for one of the tables but EMPTY, or a freeze. */
+/* A batch of ascending ids for one of the first four tables, or a freeze. */
 static void train(struct made *m) {
     uint32_t number = 1 + rng_below(&m->g, 4);
     struct table *t = table_of(m, number);
@@ -110,7 +110,8 @@ static void make(struct made *m, uint64_t seed) {
     s->dropped[DROPPED - 1] = s->tables[DROPPED - 1];
     s->tables[DROPPED - 1] = NULL;
     table_empty(s->dropped[DROPPED - 1]);
-    uint64_t ids[BATCH];
+    uint64_t ids[BATCH] = {1, 2, 3};
+    change(m, table_of(m, WRITTEN), ids, 3, true); /* and never updated: it has no state */
     for (uint64_t id = 0; id < spec_of(1).rows;) {
         uint32_t n = 0;
         while (n < BATCH && id < spec_of(1).rows)
@@ -284,6 +285,8 @@ START_TEST(changes_between_the_cut_and_its_file_are_not_in_the_file) {
     ck_assert_ok(ckpt_cut_take(job.shard, &cut));
     for (int i = 0; i < 100; i++)
         train(&job);
+    change(&job, table_of(&job, WRITTEN), (const uint64_t[]){2, 4}, 2, false);
+    ck_assert_ptr_nonnull(table_of(&job, WRITTEN)->store.slots);
     ck_assert_ok(ckpt_begin(&disk.io, "a", &folder));
     ck_assert_ok(ckpt_cut_write(cut, &folder, 7, &file));
     ck_assert_uint_eq(ckpt_cut_done_bytes(cut), file.bytes);
