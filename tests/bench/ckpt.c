@@ -11,11 +11,9 @@
 
 #include "common/clock.h"
 #include "common/err.h"
-#include "ps/ckpt_folder.h"
-#include "ps/ckpt_shard.h"
-#include "tests/bench/full_shard.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/plain_file.h"
+#include "tests/support/full_shard.h"
 
 #define GOAL_SAVE    0.6
 #define GOAL_RESTORE 0.7
@@ -45,36 +43,11 @@ struct run {
 /* ---- our side ---- */
 
 static rh_status save(struct run *r) {
-    struct ckpt_manifest m;
-    struct ckpt_fd folder;
-    rh_status st = ckpt_shard_manifest(r->full.shard, &m);
-    if (st != RH_OK)
-        return st;
-    m.generation = 1;
-    st = ckpt_manifest_files(&m, 1);
-    if (st == RH_OK)
-        st = ckpt_begin(r->io, "a", &folder);
-    if (st == RH_OK) {
-        st = ckpt_shard_write(r->full.shard, &folder, m.generation, &m.files[0]);
-        if (st == RH_OK)
-            st = ckpt_commit(r->io, "a", &folder, &m);
-        else
-            ckpt_abandon(r->io, "a", &folder);
-    }
-    ckpt_manifest_fini(&m);
-    return st;
+    return full_shard_save(&r->full, r->io, "a");
 }
 
 static rh_status restore(struct run *r) {
-    struct ckpt_manifest m;
-    struct ckpt_fd folder;
-    rh_status st = ckpt_open(r->io, "a", &folder, &m);
-    if (st != RH_OK)
-        return st;
-    st = ckpt_shard_restore(r->full.shard, &folder, &m, "a");
-    ckpt_manifest_fini(&m);
-    ckpt_drop(&folder);
-    return st;
+    return full_shard_restore(&r->full, r->io, "a");
 }
 
 /* ---- the other side ---- */

@@ -1,5 +1,5 @@
 /* full_shard.c - see full_shard.h. */
-#include "tests/bench/full_shard.h"
+#include "tests/support/full_shard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,8 @@
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/rng.h"
+#include "ps/ckpt_folder.h"
+#include "ps/ckpt_shard.h"
 #include "ps/shard_inner.h"
 
 /* Floats that are drawn once. LZ4 looks back 64 KiB and no further, so that rows copied out of them
@@ -32,7 +34,8 @@ static void next_floats(const float *drawn, size_t *at, float *out, uint32_t n) 
     *at += n;
 }
 
-static rh_status fill(struct store *s, bool zeros) {
+static rh_status fill(struct table *t, bool zeros) {
+    struct store *s = &t->store;
     float *drawn = malloc(DRAWN * sizeof *drawn);
     rh_status st = drawn == NULL ? err_set(RH_ENOMEM, "no memory for random rows") : RH_OK;
     if (st == RH_OK)
@@ -43,6 +46,8 @@ static rh_status fill(struct store *s, bool zeros) {
         drawn[i] = rng_f32(&g) - 0.5f;
     size_t at = 0;
     for (uint64_t row = 0; st == RH_OK && row < s->rows; row++) {
+        if (t->index.ops->id_of(&t->index, row) >= t->spec.rows)
+            continue; /* the end of a slot that has an id less */
         store_touch(s, row);
         next_floats(drawn, &at, store_row(s, row), s->dim);
         if (zeros)
@@ -76,7 +81,7 @@ rh_status full_shard_new(uint64_t rows, uint32_t dim, bool zeros, struct full_sh
         talker_open(&t, "t", &spec) != WIRE_OPENED)
         st = err_set(RH_EPROTO, "the shard does not open a table: %s", talker_refusal());
     if (st == RH_OK)
-        st = fill(&shard_table(out->shard, 1)->store, zeros);
+        st = fill(shard_table(out->shard, 1), zeros);
     if (st != RH_OK)
         full_shard_free(out);
     return st;
@@ -87,6 +92,39 @@ void full_shard_free(struct full_shard *f) {
         return;
     shard_free(&f->shard);
     memory_net_fini(&f->net);
+}
+
+rh_status full_shard_save(const struct full_shard *f, struct ckpt_io *io, const char *name) {
+    struct ckpt_manifest m;
+    struct ckpt_fd folder;
+    rh_status st = ckpt_shard_manifest(f->shard, &m);
+    if (st != RH_OK)
+        return st;
+    m.generation = 1;
+    st = ckpt_manifest_files(&m, 1);
+    if (st == RH_OK)
+        st = ckpt_begin(io, name, &folder);
+    if (st == RH_OK) {
+        st = ckpt_shard_write(f->shard, &folder, m.generation, &m.files[0]);
+        if (st == RH_OK)
+            st = ckpt_commit(io, name, &folder, &m);
+        else
+            ckpt_abandon(io, name, &folder);
+    }
+    ckpt_manifest_fini(&m);
+    return st;
+}
+
+rh_status full_shard_restore(struct full_shard *f, struct ckpt_io *io, const char *name) {
+    struct ckpt_manifest m;
+    struct ckpt_fd folder;
+    rh_status st = ckpt_open(io, name, &folder, &m);
+    if (st != RH_OK)
+        return st;
+    st = ckpt_shard_restore(f->shard, &folder, &m);
+    ckpt_manifest_fini(&m);
+    ckpt_drop(&folder);
+    return st;
 }
 
 uint64_t full_shard_digest(const struct full_shard *f) {
