@@ -62,7 +62,7 @@ static bool can_mount(void) {
 
 static void setup(void) {
     ck_assert(mount_small());
-    ck_assert_int_eq(mkdir(room, 0700), 0);
+    ck_assert(mkdir(room, 0700) == 0 || errno == EEXIST); /* a test that failed leaves it */
     ck_assert_int_eq(ckpt_io_beneath(full, &small), RH_OK);
     ck_assert_int_eq(ckpt_io_beneath(room, &large), RH_OK);
 }
