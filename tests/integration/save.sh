@@ -210,16 +210,17 @@ test_a_job_that_is_stopped_is_saved_and_goes_on() {
     stopped 143
     [ "${lines[0]}" = 'rowhouse run: saving "stopped" before the job is stopped; another signal stops it at once' ] || fail 'what is going on'
     [ "${lines[1]}" = 'rowhouse run: stopped by signal 15 (Terminated)' ] || fail 'why it ended'
-    line="rowhouse run: saved \"stopped\" (generation 1) in $dir/ck; to go on: "
+    line="rowhouse run: saved \"stopped\" (generation 1) in $dir/ck; to go on (the program may want a flag for it): "
     [[ "$(tail -n 1 "$dir/err")" == "$line"* ]] || fail 'the last line'
     whole "$dir/ck/stopped"
     read -ra saved <<<"$(clocks "$dir/ck/stopped")"
     nobody_is_left
 
-    # Its line, as a shell takes it.
+    # Its line, as a shell takes it, and what this program wants.
     line=${lines[2]#"$line"}
     [[ $line == "$rowhouse run -s 2 -w 2 "*" --checkpoint-dir $dir/ck --restore stopped -- $bin/rowhouse-word2vec "* ]] || fail "$line"
-    eval "start_job $line"
+    eval "start_job $line -resume"
+    grep -q '^goes on from checkpoint "stopped": ' "$dir/err" || fail 'the trainer began anew'
     for i in 0 1; do
         now=$("$rowhouse" status | sed -n "s/^  worker $i: .* clock \([0-9]*\),.*/\1/p" | sort -n | head -n 1)
         [ "$now" -ge "${saved[i]}" ] || fail "worker $i goes on at clock $now, saved at ${saved[i]}"

@@ -105,8 +105,12 @@ void job_save_give_up(struct job_save *v, const char *because) {
 
 char *job_save_outcome(const struct job_save *v, const char *resume) {
     char *text;
-    int n = v->saved ? asprintf(&text, "saved \"%s\" (%s) in %s; to go on: %s", JOB_SAVE_NAME,
-                                v->text, v->folder, resume)
-                     : asprintf(&text, "not saved: %s", v->text);
+    int n;
+    if (v->saved)
+        n = asprintf(&text,
+                     "saved \"%s\" (%s) in %s; to go on (the program may want a flag for it): %s",
+                     JOB_SAVE_NAME, v->text, v->folder, resume);
+    else
+        n = asprintf(&text, "not saved: %s", v->text);
     return n < 0 ? NULL : text;
 }
