@@ -24,6 +24,7 @@ struct restore {
     uint32_t shard, shards, first, end; /* first .. end - 1: its slots */
     bool state;                         /* optimizer state too */
     struct filling *tables;             /* (m->n_tables) */
+    atomic_uint_fast64_t *done_bytes;   /* grows by the blocks that are done; or NULL */
 };
 
 static rh_status no_sense(const struct ckpt_reader *r, const struct ckpt_block *b,
@@ -167,8 +168,11 @@ static rh_status take_file(const struct restore *o, uint32_t file) {
         told -= o->m->tables[i].dropped_by == CKPT_NOT_DROPPED;
     if (told != 0)
         st = err_set(RH_ECORRUPT, "%s has not the tables of its manifest", ckpt_reader_name(r));
-    for (uint32_t i = 0; st == RH_OK && i < ckpt_reader_blocks(r); i++)
+    for (uint32_t i = 0; st == RH_OK && i < ckpt_reader_blocks(r); i++) {
         st = take_block(o, r, file, i);
+        if (o->done_bytes != NULL)
+            atomic_fetch_add(o->done_bytes, ckpt_reader_entry(r, i)->packed);
+    }
     ckpt_reader_close(&r);
     return st;
 }
@@ -271,7 +275,7 @@ static rh_status take_worker(const struct ckpt_worker *w, struct session **out) 
 }
 
 /* Makes room in the shard for all of it, and fills all but the tables that are not dropped. What is
- * half done here, shard_forget takes away. */
+ * half done here, shard_empty takes away. */
 static rh_status take_rest(struct shard *s, const struct ckpt_manifest *m) {
     uint32_t ranks = m->n_workers == 0 ? 0 : m->workers[m->n_workers - 1].rank + 1;
     ranks = ranks > m->world ? ranks : m->world;
@@ -298,21 +302,6 @@ static rh_status take_rest(struct shard *s, const struct ckpt_manifest *m) {
     return st;
 }
 
-static void shard_forget(struct shard *s) {
-    for (uint32_t i = 0; i < s->n_sessions; i++)
-        session_free(&s->sessions[i]);
-    for (uint32_t i = 0; i < s->n_tables; i++)
-        table_free(&s->dropped[i]);
-    free(s->tables);
-    free(s->dropped);
-    free(s->steps);
-    free(s->sessions);
-    s->tables = s->dropped = NULL;
-    s->steps = NULL;
-    s->sessions = NULL;
-    s->n_tables = s->n_sessions = 0;
-}
-
 rh_status ckpt_shard_restore(struct shard *s, const struct ckpt_fd *folder,
                              const struct ckpt_manifest *m, const char *name) {
     if (s->n_tables > 0 || s->n_sessions > 0)
@@ -320,13 +309,17 @@ rh_status ckpt_shard_restore(struct shard *s, const struct ckpt_fd *folder,
                        "shard %" PRIu32 " has tables or workers: a checkpoint is "
                        "restored into an empty one",
                        s->cfg.shard);
-    struct restore o = {
-        .folder = folder, .m = m, .shard = s->cfg.shard, .shards = s->cfg.shards, .state = true};
+    struct restore o = {.folder = folder,
+                        .m = m,
+                        .shard = s->cfg.shard,
+                        .shards = s->cfg.shards,
+                        .state = true,
+                        .done_bytes = &s->filled_bytes};
     rh_status st = restore_tables(&o, 0);
     if (st == RH_OK) {
         st = take_rest(s, m);
         if (st != RH_OK)
-            shard_forget(s);
+            shard_empty(s);
     }
     if (st == RH_OK) {
         for (uint32_t i = 0; i < m->n_tables; i++) {

@@ -178,7 +178,7 @@ static rh_status cut_now(struct shard *s, struct ckpt_cut **out) {
 void cuts_try(struct shard *s) {
     struct cut *c = &s->cut;
     if (c->phase != MSG_GATHERING || c->name[0] == '\0' || c->left != NULL ||
-        cuts_missing(s) != WIRE_NOBODY)
+        restores_in_hand(s) || cuts_missing(s) != WIRE_NOBODY)
         return;
     struct ckpt_cut *cut = NULL;
     rh_status st = c->work == NULL ? work_new(s, c->name, &c->work) : RH_OK;
@@ -256,6 +256,12 @@ void cuts_turn(struct shard *s) {
     int64_t patience_ms = s->cfg.cut_timeout_ms + (is_lead(s) ? 0 : CUTS_GRACE_MS);
     if (c->phase == MSG_GATHERING && s->now_ms - c->began_ms > patience_ms)
         give_up(s, late(s));
+}
+
+bool cuts_stop(struct shard *s) {
+    if (in_hand(&s->cut))
+        give_up(s, err_set(RH_EFENCED, "a checkpoint is being restored"));
+    return s->cut.left == NULL;
 }
 
 void cuts_fini(struct shard *s) {
@@ -411,7 +417,7 @@ static void wanted(struct shard *s, struct session *w, uint32_t peer, const stru
     if (in_hand(c) && !same && s->now_ms - c->asked_ms > CUTS_UNWANTED_MS)
         give_up(s, err_set(RH_EFENCED, "nobody has asked for it for %d s, and another is wanted",
                            CUTS_UNWANTED_MS / 1000));
-    if (c->left != NULL || (in_hand(c) && !same)) {
+    if (c->left != NULL || restores_in_hand(s) || (in_hand(c) && !same)) {
         say_busy(s, peer, h, c->phase == MSG_GATHERING ? cuts_missing(s) : WIRE_NOBODY);
         return;
     }
@@ -455,18 +461,22 @@ static void asked(struct shard *s, uint32_t peer, const struct head *h, const st
     say_how_far(s, peer, h);
 }
 
+rh_status cuts_check_folder(const struct shard *s) {
+    if (s->cfg.ckpt != NULL)
+        return RH_OK;
+    return err_set(RH_EINVAL,
+                   "shard %" PRIu32 " has no folder for checkpoints (--checkpoint-dir; with local: "
+                   "RH_CHECKPOINT_DIR)",
+                   s->cfg.shard);
+}
+
 static rh_status may_save(const struct shard *s, const struct msg_save *m, bool bad) {
     if (bad)
         return err_set(RH_EPROTO, "a SAVE cannot be read");
     if (m->generation == 0 && !is_lead(s))
         return err_set(RH_EPROTO, "checkpoints are begun by the lead, shard 0");
     rh_status st = ckpt_check_name(m->name);
-    if (st == RH_OK && s->cfg.ckpt == NULL)
-        st = err_set(RH_EINVAL,
-                     "shard %" PRIu32 " has no folder for checkpoints (--checkpoint-dir; with "
-                     "local: RH_CHECKPOINT_DIR)",
-                     s->cfg.shard);
-    return st;
+    return st == RH_OK ? cuts_check_folder(s) : st;
 }
 
 void cuts_save(struct shard *s, struct session *w, uint32_t peer, const struct head *h,

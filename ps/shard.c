@@ -33,22 +33,31 @@ rh_status shard_new(const struct shard_config *c, struct net *net, struct shard 
     return RH_OK;
 }
 
-void shard_free(struct shard **out) {
-    struct shard *s = *out;
-    if (s == NULL)
-        return;
-    cuts_fini(s);
+void shard_empty(struct shard *s) {
     for (uint32_t i = 0; i < s->n_sessions; i++)
         session_free(&s->sessions[i]);
     for (uint32_t i = 0; i < s->n_tables; i++) {
         table_free(&s->tables[i]);
         table_free(&s->dropped[i]);
     }
-    fold_fini(&s->fold);
     free(s->sessions);
     free(s->tables);
     free(s->dropped);
     free(s->steps);
+    s->sessions = NULL;
+    s->tables = s->dropped = NULL;
+    s->steps = NULL;
+    s->n_sessions = s->n_tables = 0;
+}
+
+void shard_free(struct shard **out) {
+    struct shard *s = *out;
+    if (s == NULL)
+        return;
+    restores_fini(s);
+    cuts_fini(s);
+    shard_empty(s);
+    fold_fini(&s->fold);
     free(s->parts);
     free(s);
     *out = NULL;
@@ -194,10 +203,12 @@ rh_status shard_may(const struct shard *s, uint8_t kind) {
                    wire_kind_name(kind));
 }
 
-/* Whether a frame is of this life of the shard. */
-static rh_status check_life(const struct shard *s, const struct head *h) {
+rh_status shard_check_life(const struct shard *s, const struct head *h) {
     if (h->server_inc == s->cfg.incarnation)
         return RH_OK;
+    if (s->cfg.incarnation - h->server_inc <= s->restored.times)
+        return err_set(RH_EFENCED, "shard %u was restored from checkpoint \"%s\": connect again",
+                       s->cfg.shard, s->restored.name);
     return err_set(RH_EFENCED, "shard %u was restarted (incarnation %u, not %u): connect again",
                    s->cfg.shard, s->cfg.incarnation, h->server_inc);
 }
@@ -351,6 +362,13 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
         return;
     }
     cuts_turn(s);
+    restores_turn(s);
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    if (h.kind == WIRE_RESTORE) { /* also where all else is refused */
+        restores_frame(s, peer, &h, &r);
+        return;
+    }
     if (s->broken != RH_OK) {
         shard_refuse(s, peer, &h, err_set(s->broken, "%s", s->broken_text));
         return;
@@ -363,14 +381,12 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
             return;
         }
     }
-    struct rd r;
-    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     if (h.kind == WIRE_HELLO) {
         on_hello(s, peer, &h, &r);
         return;
     }
     struct session *w = NULL;
-    st = check_life(s, &h);
+    st = shard_check_life(s, &h);
     if (st == RH_OK && h.worker == WIRE_OBSERVER) {
         on_observer(s, peer, &h, f, &r);
         return;

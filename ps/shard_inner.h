@@ -1,7 +1,7 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), bsp.c (clocks), lead.c
- * (what all shards must agree on), cuts.c (checkpoints of the running job), freezing.c, resets.c (tables
- * that begin anew, or end), facts.c. */
+ * (what all shards must agree on), cuts.c (checkpoints of the running job), restores.c (and back),
+ * freezing.c, resets.c (tables that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -46,6 +46,16 @@ struct cut {
     uint64_t next;                 /* the lead: the next generation; 0: to be looked up */
 };
 
+struct reading;
+
+/* The last checkpoint that was restored into the running shard. */
+struct restored {
+    uint32_t times; /* lives that were ended so; 0: none was */
+    uint32_t ticket;
+    uint64_t generation;
+    char name[CKPT_NAME_MAX + 1];
+};
+
 struct shard {
     struct shard_config cfg;
     struct net *net;
@@ -70,6 +80,9 @@ struct shard {
     char broken_text[256];
 
     struct cut cut;
+    struct reading *reading; /* a checkpoint that is to be restored, read aside; or NULL */
+    struct restored restored;
+    atomic_uint_fast64_t filled_bytes; /* of files, by ckpt_shard_restore: others may look */
     /* The newest checkpoint that was committed, or restored, in this life. */
     char saved_name[CKPT_NAME_MAX + 1];
     uint64_t saved_generation, saved_clock; /* generation 0: none */
@@ -92,6 +105,12 @@ struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind
 
 /* Gives a task away. The one before is done. */
 void shard_give(struct shard *s, struct shard_task *t);
+
+/* RH_EFENCED: a frame that was meant for another life of this shard. */
+rh_status shard_check_life(const struct shard *s, const struct head *h) MUST_CHECK;
+
+/* Sessions and tables are gone. */
+void shard_empty(struct shard *s);
 
 /* RH_EINVAL: this shard is read-only, and such a request changes something. */
 rh_status shard_may(const struct shard *s, uint8_t kind) MUST_CHECK;
@@ -188,7 +207,20 @@ void cuts_save(struct shard *s, struct session *w, uint32_t peer, const struct h
                struct rd *r);
 void cuts_commit(struct shard *s, uint32_t peer, const struct head *h, struct rd *r);
 void cuts_cursor(struct shard *s, uint32_t peer, const struct head *h, struct rd *r);
+/* RH_EINVAL: this shard has no folder for checkpoints. */
+rh_status cuts_check_folder(const struct shard *s) MUST_CHECK;
+/* Gives up the attempt in hand, since a checkpoint is being restored. False: files of it, or of an
+ * earlier one, are still at work. */
+bool cuts_stop(struct shard *s);
 void cuts_fini(struct shard *s);
+
+/* ---- restores.c ---- */
+void restores_frame(struct shard *s, uint32_t peer, const struct head *h, struct rd *r);
+/* What has become due: a reading that is over, or that nobody wants any more. */
+void restores_turn(struct shard *s);
+/* A checkpoint is being read, or waits to be put in place: no other is begun. */
+bool restores_in_hand(const struct shard *s);
+void restores_fini(struct shard *s);
 
 /* ---- resets.c ---- */
 /* A RESET or DROP: checked, and applied if it is time to. */
