@@ -87,10 +87,9 @@ struct rh_client {
     uint64_t clock; /* how many this worker has ended */
     uint32_t call;  /* calls of this clock */
     bool gate;      /* the clock is being ended: new ops wait */
-    bool ending, opening, passing, loading,
-        saving;            /* a thread is inside rh_tick or rh_close, rh_table_open,
-                                               rh_barrier, a load by the shards, rh_save: others take
-                                               turns */
+    /* A thread is inside rh_tick or rh_close, rh_table_open, rh_barrier, a load by the shards, rh_save or
+     * rh_restore: others take turns. */
+    bool ending, opening, passing, loading, saving;
     uint32_t loads;        /* by the shards, begun */
     uint64_t load_steps;   /* answered: progress */
     struct rh_op *tick;    /* in flight since a tick timed out, or NULL */

@@ -7,21 +7,18 @@
 
 #include "common/name.h"
 #include "worker/mark.h"
-#include "worker/op.h"
+#include "worker/poll.h"
 
 static const char what[] = "rh_save";
 
-enum { PAUSE_FIRST_MS = 1, PAUSE_MAX_MS = 50, AGAIN_MS = 100 };
+enum { AGAIN_MS = 100 };
 
 struct saving {
-    rh_client *c;
+    struct poll p; /* its deadline: of this attempt */
     const char *name;
     uint32_t generation;
     struct msg_saving *at; /* (shards) what each has said last */
-    uint64_t seen;         /* a number of how far their files are */
     int64_t begun_by_ms;   /* until then it may be tried again */
-    int64_t deadline_ms;   /* of this attempt: moves on while files are written */
-    int pause_ms;
 };
 
 /* ---- asking ---- */
@@ -34,34 +31,13 @@ static bool take_saving(rh_op *op, const struct op_request *q, const struct head
     return !body->bad;
 }
 
-/* One request to each of the first n shards. */
-static rh_status ask(struct saving *g, uint32_t n, enum wire_kind kind, const struct buf *b,
-                     uint16_t flags) {
-    rh_op *op;
-    rh_status s = b->bad ? err_set(RH_ENOMEM, "%s: no memory", what) : op_new(g->c, what, &op);
-    if (s != RH_OK)
-        return s;
-    op->take = take_saving;
-    op->sink = g;
-    for (uint32_t i = 0; s == RH_OK && i < n; i++) {
-        s = op_ask(op, i, kind, b, 0);
-        if (s == RH_OK)
-            op->requests[i].r.head.flags = flags;
-    }
-    if (s != RH_OK) {
-        op_free(op);
-        return s;
-    }
-    return op_run(op);
-}
-
 static rh_status ask_save(struct saving *g, uint32_t n, uint32_t generation, uint16_t flags) {
     struct msg_save m = {.generation = generation};
     struct buf b;
     snprintf(m.name, sizeof m.name, "%s", g->name);
     buf_init(&b, sizeof m + 16);
     msg_put_save(&b, &m);
-    rh_status s = ask(g, n, WIRE_SAVE, &b, flags);
+    rh_status s = poll_ask(&g->p, 0, n, WIRE_SAVE, flags, &b, take_saving, g);
     buf_fini(&b);
     return s;
 }
@@ -69,54 +45,30 @@ static rh_status ask_save(struct saving *g, uint32_t n, uint32_t generation, uin
 static rh_status ask_commit(struct saving *g) {
     struct buf b;
     buf_init(&b, WIRE_FRAME_MAX - WIRE_HEAD);
-    msg_put_commit(&b, &(struct msg_commit){g->generation, g->c->shards});
-    for (uint32_t i = 0; i < g->c->shards; i++)
+    msg_put_commit(&b, &(struct msg_commit){g->generation, g->p.c->shards});
+    for (uint32_t i = 0; i < g->p.c->shards; i++)
         msg_put_written(&b, &g->at[i].written);
-    rh_status s = ask(g, 1, WIRE_COMMIT, &b, 0);
+    rh_status s = poll_ask(&g->p, 0, 1, WIRE_COMMIT, 0, &b, take_saving, g);
     buf_fini(&b);
     return s;
 }
 
 /* ---- waiting ---- */
 
-static bool never(const void *arg) {
-    (void)arg;
-    return false;
-}
-
-/* False: the deadline has passed, or the wait was interrupted. */
-static bool rest(struct saving *g, int ms) {
-    rh_client *c = g->c;
-    pthread_mutex_lock(&c->lock);
-    int64_t until_ms = client_now(c) + ms;
-    bool late = until_ms > g->deadline_ms;
-    if (!late)
-        client_wait(c, never, NULL, until_ms);
-    bool interrupted = !late && client_now(c) < until_ms && c->failed == RH_OK;
-    rh_status ignored = client_leave(c, RH_OK);
-    (void)ignored;
-    return !late && !interrupted;
-}
-
 /* As long as files grow, there is no hurry. */
 static void note_progress(struct saving *g) {
     uint64_t seen = 0;
-    for (uint32_t i = 0; i < g->c->shards; i++) {
+    for (uint32_t i = 0; i < g->p.c->shards; i++) {
         if (g->at[i].phase == MSG_GATHERING)
             return;
         seen += g->at[i].phase + g->at[i].done_bytes;
     }
-    if (seen == g->seen)
-        return;
-    g->seen = seen;
-    pthread_mutex_lock(&g->c->lock);
-    g->deadline_ms = client_deadline(g->c, -1);
-    pthread_mutex_unlock(&g->c->lock);
+    poll_note(&g->p, seen);
 }
 
 static rh_status late(struct saving *g) {
     const struct msg_saving *m = g->at;
-    for (uint32_t i = 0; i < g->c->shards; i++)
+    for (uint32_t i = 0; i < g->p.c->shards; i++)
         if (g->at[i].waiting_for != WIRE_NOBODY)
             m = &g->at[i];
     uint32_t shard = (uint32_t)(m - g->at);
@@ -136,7 +88,7 @@ static rh_status late(struct saving *g) {
 /* ---- one attempt ---- */
 
 static bool all_written(const struct saving *g) {
-    for (uint32_t i = 0; i < g->c->shards; i++)
+    for (uint32_t i = 0; i < g->p.c->shards; i++)
         if (g->at[i].phase != MSG_WRITTEN)
             return false;
     return true;
@@ -146,14 +98,14 @@ static bool all_written(const struct saving *g) {
 static rh_status give_up(struct saving *g, rh_status status) {
     char text[ERR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", err_text());
-    rh_status ignored = ask_save(g, g->c->shards, g->generation, WIRE_UNDO);
+    rh_status ignored = ask_save(g, g->p.c->shards, g->generation, WIRE_UNDO);
     (void)ignored;
     return err_set(status, "%s", text);
 }
 
 /* *again: the servers have given it up for a reason that may pass. */
 static rh_status look(struct saving *g, bool *again) {
-    for (uint32_t i = 0; i < g->c->shards; i++) {
+    for (uint32_t i = 0; i < g->p.c->shards; i++) {
         const struct msg_saving *m = &g->at[i];
         if (m->phase == MSG_BUSY) {
             *again = true;
@@ -172,7 +124,7 @@ static rh_status look(struct saving *g, bool *again) {
 
 static rh_status follow(struct saving *g, bool *again) {
     for (;;) {
-        rh_status s = ask_save(g, g->c->shards, g->generation, 0);
+        rh_status s = ask_save(g, g->p.c->shards, g->generation, 0);
         if (s == RH_OK && g->at[0].phase == MSG_COMMITTED)
             return RH_OK;
         if (s == RH_OK)
@@ -187,15 +139,14 @@ static rh_status follow(struct saving *g, bool *again) {
         if (s != RH_OK)
             return s;
         note_progress(g);
-        if (!rest(g, g->pause_ms))
+        if (!poll_rest(&g->p))
             return give_up(g, late(g));
-        g->pause_ms = g->pause_ms < PAUSE_MAX_MS ? 2 * g->pause_ms : PAUSE_MAX_MS;
     }
 }
 
 /* The checkpoint that this call is about: one that takes this worker as it stands. *busy: not now. */
 static rh_status join(struct saving *g, bool *busy) {
-    rh_client *c = g->c;
+    rh_client *c = g->p.c;
     pthread_mutex_lock(&c->lock);
     uint32_t fresh = mark_is_fresh(c) ? c->marked : 0, marked = c->marked;
     pthread_mutex_unlock(&c->lock);
@@ -228,44 +179,26 @@ static rh_status save(struct saving *g) {
             s = follow(g, &again);
         if (!busy && !again)
             return s;
-        g->deadline_ms = g->begun_by_ms;
-        if (!rest(g, AGAIN_MS))
+        g->p.deadline_ms = g->begun_by_ms;
+        if (!poll_rest_ms(&g->p, AGAIN_MS))
             return busy ? late(g) : s;
     }
 }
 
-/* Its turn, if another thread saves. */
-static rh_status take_turn(rh_client *c) {
-    rh_status s = client_enter(c);
-    if (s != RH_OK)
-        return s;
-    bool mine = client_wait_turn(c, &c->saving, client_deadline(c, -1));
-    if (mine)
-        c->saving = true;
-    else
-        s = c->failed != RH_OK ? client_failed(c)
-                               : err_set(RH_ETIMEDOUT, "%s: another thread is in it", what);
-    return client_leave(c, s);
-}
-
 rh_status rh_save(rh_client *c, const char *name) {
+    struct saving g = {.name = name};
     rh_status s = name_check("checkpoint", name);
     if (s != RH_OK)
         return err_in(s, "%s", what);
-    s = take_turn(c);
+    s = poll_begin(&g.p, c, what);
     if (s != RH_OK)
         return s;
-    struct saving g = {.c = c, .name = name, .pause_ms = PAUSE_FIRST_MS};
-    pthread_mutex_lock(&c->lock);
-    g.begun_by_ms = g.deadline_ms = client_deadline(c, -1);
-    pthread_mutex_unlock(&c->lock);
+    g.begun_by_ms = g.p.deadline_ms;
     g.at = calloc(c->shards, sizeof *g.at);
     for (uint32_t i = 0; g.at != NULL && i < c->shards; i++)
         g.at[i].waiting_for = WIRE_NOBODY;
     s = g.at == NULL ? err_set(RH_ENOMEM, "%s: no memory", what) : save(&g);
     free(g.at);
-    pthread_mutex_lock(&c->lock);
-    c->saving = false;
-    c->news = true;
-    return client_leave(c, s);
+    poll_end(&g.p);
+    return s;
 }
