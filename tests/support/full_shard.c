@@ -121,7 +121,7 @@ rh_status full_shard_restore(struct full_shard *f, struct ckpt_io *io, const cha
     rh_status st = ckpt_open(io, name, &folder, &m);
     if (st != RH_OK)
         return st;
-    st = ckpt_shard_restore(f->shard, &folder, &m);
+    st = ckpt_shard_restore(f->shard, &folder, &m, name);
     ckpt_manifest_fini(&m);
     ckpt_drop(&folder);
     return st;
