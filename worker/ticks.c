@@ -212,7 +212,7 @@ static rh_status barrier(rh_client *c, int timeout_ms, rh_op **spare) {
     }
     if (s == RH_OK) {
         wait_and_mark(c, deadline_ms);
-        s = op_wait(&c->barrier, deadline_ms);
+        s = op_wait(&c->barrier, client_now(c)); /* it has been waited for, or interrupted */
     }
     c->passing = false;
     c->news = true;
