@@ -204,13 +204,16 @@ static rh_status wait_for_others(const struct training *t, double seconds) {
     return from_library(rh_barrier(t->client, patience_ms < INT_MAX ? (int)patience_ms : INT_MAX));
 }
 
-/* Where this worker begins, and that in each checkpoint. A checkpoint under async takes those who
- * are there: so, where we save, all have to be there first. */
+/* Where this worker begins. The tick is for checkpoints from outside, which take a worker at the end
+ * of a clock, or at a barrier if it has done nothing since. Under async they take those who are there:
+ * so, where we save, all have to be there first. */
 static rh_status take_place(struct training *t, struct lane *l, const struct cursor *from) {
     lane_go_on(l, from);
     t->seconds_before = from->seconds;
     t->progress->begun = from->step;
-    rh_status s = checkpoints_tell(t->checkpoints, *from, 0);
+    rh_status s = checkpoints_tell(t->checkpoints, from);
+    if (s == RH_OK)
+        s = from_library(rh_tick(t->client));
     if (s == RH_OK && t->checkpoints->every > 0 && t->mode != RH_MODE_BSP)
         s = wait_for_others(t, (double)(clock_now_us() - t->began_us) * 1e-6);
     return s;

@@ -14,13 +14,14 @@ static bool is_due(const struct checkpoints *k, uint64_t steps_done) {
     return k->every > 0 && steps_done % k->every == 0;
 }
 
-rh_status checkpoints_tell(struct checkpoints *k, struct cursor at, uint64_t clocks) {
+rh_status checkpoints_tell(const struct checkpoints *k, const struct cursor *at) {
+    struct cursor all = *at;
     uint8_t bytes[CURSOR_BYTES];
     struct buf b;
-    at.clock = rh_clock(k->client) + clocks;
-    at.recipe = k->recipe;
+    all.clock = rh_clock(k->client) + 1;
+    all.recipe = k->recipe;
     buf_wrap(&b, bytes, sizeof bytes);
-    cursor_put(&b, &at);
+    cursor_put(&b, &all);
     return from_library(rh_set_cursor(k->client, b.p, b.len));
 }
 

@@ -27,8 +27,8 @@ struct checkpoints {
     uint64_t wanted, failed; /* saves */
 };
 
-/* Where this worker stands once it has ended clocks more clocks (0: now, 1: after its next rh_tick). */
-rh_status checkpoints_tell(struct checkpoints *k, struct cursor at, uint64_t clocks) MUST_CHECK;
+/* Where this worker will stand after its next rh_tick; clock and recipe are filled in here. */
+rh_status checkpoints_tell(const struct checkpoints *k, const struct cursor *at) MUST_CHECK;
 
 /* Saves, if it is this worker's turn when so many steps are done: under bsp every worker's, under
  * async that of rank 0, and the library asks the others. Right after rh_tick. */

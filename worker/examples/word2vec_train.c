@@ -122,9 +122,8 @@ static struct cursor cursor_of(const struct lane *l) {
 
 static rh_status end_clock(struct lane *l) {
     const struct training *t = l->training;
-    rh_status s = RH_OK;
-    if (t->checkpoints != NULL)
-        s = checkpoints_tell(t->checkpoints, cursor_of(l), 1);
+    struct cursor at = cursor_of(l);
+    rh_status s = t->checkpoints != NULL ? checkpoints_tell(t->checkpoints, &at) : RH_OK;
     if (s == RH_OK)
         s = from_library(rh_tick(t->client));
     if (s == RH_OK && t->checkpoints != NULL)
