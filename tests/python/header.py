@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 PATH = "worker/rowhouse.h"
+NUMBERS = "RH_NO_PADDING", "RH_CURSOR_MAX", "RH_PARAM_DIMS_MAX"
 
 
 def text():
@@ -43,9 +44,8 @@ def strip_name(argument):
 def ask_gcc():
     """({constant: value}, {C type: (size, {field: (offset, size)})})"""
     lines = []
-    for constants in enums().values():
+    for constants in (*enums().values(), NUMBERS):
         lines += [f'printf("value {name} %lld\\n", (long long){name});' for name in constants]
-    lines.append('printf("value RH_NO_PADDING %lld\\n", (long long)RH_NO_PADDING);')
     for kind, fields in structs().items():
         lines.append(f'printf("size %zu {kind}\\n", sizeof({kind}));')
         lines += [f'printf("field {name} %zu %zu {kind}\\n", offsetof({kind}, {name}), '

@@ -8,6 +8,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, "../support"), os.path.join(here, "../../worker/python")]
 
 import check  # noqa: E402
+import test_checkpoint  # noqa: E402
 import test_layout  # noqa: E402
 import test_module  # noqa: E402
 import test_package  # noqa: E402
@@ -15,4 +16,4 @@ import test_signals  # noqa: E402
 import test_surprises  # noqa: E402
 
 if __name__ == "__main__":
-    check.main(test_layout, test_module, test_package, test_signals, test_surprises)
+    check.main(test_checkpoint, test_layout, test_module, test_package, test_signals, test_surprises)

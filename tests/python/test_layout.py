@@ -21,6 +21,7 @@ STRUCTS = {
     "rh_file_info": _lib.FileInfo, "rh_param_spec": _lib.ParamSpec,
     "rh_load_options": _lib.LoadOptions, "rh_load_report": _lib.LoadReport,
     "rh_export_options": _lib.ExportOptions, "rh_bags": _lib.Bags,
+    "rh_checkpoint_info": _lib.CheckpointInfo,
 }
 SCALARS = {
     "int": C.c_int, "uint32_t": C.c_uint32, "uint64_t": C.c_uint64, "int64_t": C.c_int64,
@@ -74,8 +75,9 @@ class Layout(unittest.TestCase):
         else:
             self.assertIs(own, SCALARS[c] if c in SCALARS else STRUCTS[c], f"{name}: {c}")
 
-    def test_no_padding_is_the_headers(self):
-        self.assertEqual(_lib.NO_PADDING, self.values["RH_NO_PADDING"])
+    def test_numbers_that_are_in_no_enum_are_the_headers(self):
+        for name in header.NUMBERS:
+            self.assertEqual(getattr(_lib, name[len("RH_"):]), self.values[name], name)
 
     def test_every_status_has_an_exception_and_every_exception_a_text(self):
         for status in errors.Status:

@@ -46,6 +46,12 @@ class Servers:
             process.terminate()
         return self.wait(20)
 
+    def kill(self):
+        """As a machine that loses its power does."""
+        for process in self.processes:
+            process.kill()
+        self.wait(20)
+
     def __enter__(self):
         return self
 

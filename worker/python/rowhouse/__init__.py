@@ -19,6 +19,7 @@ system looks. Needs numpy."""
 from . import init
 from ._lib import lib as _library
 from .batch import Batch
+from .checkpoint import Checkpoint
 from .client import Client, connect
 from .errors import (CorruptError, Error, FailedIOError, FencedError, InvalidError, LimitError,
                      MismatchError, NoMemoryError, NotFoundError, ProtocolError, RangeError,
@@ -32,7 +33,7 @@ from .table import Table, TableInfo
 __version__: str = _library.rh_version().decode()
 
 __all__ = [
-    "connect", "Client", "Batch", "Param", "Table", "TableInfo", "LoadReport", "FileInfo", "file_about", "init",
+    "connect", "Client", "Batch", "Checkpoint", "Param", "Table", "TableInfo", "LoadReport", "FileInfo", "file_about", "init",
     "Optimizer", "SGD", "Adagrad", "RowWiseAdagrad", "SparseAdam", "Adam", "AdamW", "RMSprop",
     "Error", "Status", "InvalidError", "RangeError", "MismatchError", "NotFoundError",
     "TimedOutError", "UnreachableError", "FencedError", "RollbackError", "ProtocolError",

@@ -155,6 +155,14 @@ class Bags(C.Structure):
                 ("per_sample_weights", C.c_void_p)]
 
 
+CURSOR_MAX = 65536
+
+
+class CheckpointInfo(C.Structure):
+    _fields_ = [("size", C.c_uint32), ("reserved", C.c_uint32), ("generation", C.c_uint64),
+                ("clock", C.c_uint64), ("name", C.c_char * 65)]
+
+
 # ---- functions: what they return, then what they take ----
 
 _out = C.POINTER(C.c_void_p)
@@ -238,6 +246,11 @@ FUNCTIONS = {
     "rh_param_write": (C.c_int, _ptr, _ptr),
     "rh_pull_bags": (C.c_int, _ptr, C.POINTER(Bags), _ptr, _ptr),
     "rh_push_bags": (C.c_int, _ptr, C.POINTER(Bags), _ptr, _ptr, _ptr),
+    "rh_set_cursor": (C.c_int, _ptr, _ptr, C.c_size_t),
+    "rh_cursor": (C.c_int, _ptr, _u32, _ptr, C.POINTER(C.c_size_t)),
+    "rh_save": (C.c_int, _ptr, _str),
+    "rh_restore": (C.c_int, _ptr, _str),
+    "rh_last_checkpoint": (C.c_int, _ptr, C.POINTER(CheckpointInfo)),
 }
 
 
@@ -264,6 +277,8 @@ def _load() -> C.CDLL:
         try:
             function = getattr(library, name)
         except AttributeError:
+            if name == "rh_restore":  # declared, and about to come
+                continue
             raise ImportError(f"rowhouse: {path} has no {name}: it is older than this module") from None
         function.restype, function.argtypes = result, arguments
     version = library.rh_version().decode()

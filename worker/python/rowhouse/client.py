@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import ctypes as C
+import os
 import weakref
 from typing import Any, Optional, Sequence, Union
 
-from . import _lib, signals
+from . import _lib, checkpoint, signals
 from ._lib import Mode, Nonfinite, Reduce, call, choose, lib
 from .batch import Batch
+from .checkpoint import Checkpoint
 from .errors import InvalidError
 from .init import Initializer
 from .optim import Optimizer
@@ -26,16 +28,18 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
             world: Optional[int] = None, mode: Optional[str] = None,
             timeout: Optional[float] = None, connect_timeout: Optional[float] = None,
             local_shards: Optional[int] = None, job: Optional[str] = None,
+            checkpoint_dir: Union[str, "os.PathLike[str]", None] = None,
             observer: bool = False) -> Client:
     """Joins a job, and waits until every shard has let this worker in.
 
     servers: "local:" (shards inside this process; "local:4" for 4 of them), or addresses in the
     order of the shards, as a list or with commas: "tcp://host:7700,tcp://host:7701". What is None
     is taken from the environment that `rowhouse run` sets (RH_SERVERS, RH_RANK, RH_WORLD, RH_MODE,
-    RH_JOB, RH_OP_TIMEOUT_MS), else: "local:" ("mpi:" under mpirun), rank 0 of 1, "async", no job's
-    name, 60 seconds. timeout: seconds, the deadline of every call that names none.
-    connect_timeout: seconds, of this one, 60. local_shards: of "local:", 1 to 64. observer: only
-    looks, is counted in no clock, and refused every change.
+    RH_JOB, RH_OP_TIMEOUT_MS, RH_CHECKPOINT_DIR), else: "local:" ("mpi:" under mpirun), rank 0 of 1,
+    "async", no job's name, 60 seconds, no checkpoints. timeout: seconds, the deadline of every call
+    that names none. connect_timeout: seconds, of this one, 60. local_shards: of "local:", 1 to 64.
+    checkpoint_dir: of "local:", the folder of its checkpoints; servers have a --checkpoint-dir of
+    their own. observer: only looks, is counted in no clock, and refused every change.
 
     ConnectionError names the addresses that nobody answers at; MismatchError says what differs."""
     cfg = _lib.new(_lib.Config)
@@ -47,6 +51,8 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
         cfg.job = job.encode()
     if mode is not None:
         cfg.mode = choose(Mode, mode, "mode")
+    if checkpoint_dir is not None:
+        cfg.checkpoint_dir = os.fsencode(checkpoint_dir)
     for name, number in (("rank", rank), ("world", world), ("local_shards", local_shards)):
         if number is not None:
             if not 0 <= number < 2**32:
@@ -92,6 +98,7 @@ class Client:
     def __init__(self, handle: int, hook: Any) -> None:
         self._pointer = handle
         self._close = weakref.finalize(self, _close, handle, hook)
+        self._newest: Optional[Checkpoint] = None
         self.rank: int = lib.rh_rank(handle)
         self.world: int = lib.rh_world(handle)
         self.shards: int = lib.rh_shards(handle)
@@ -238,3 +245,59 @@ class Client:
         """Waits, up to timeout seconds (None: the client's), until every worker of the job is here.
         TimeoutError names a rank that is not; calling again keeps the place."""
         call(lib.rh_barrier, self._handle, -1 if timeout is None else _ms(timeout, "timeout"))
+
+    # ---- checkpoints: one moment of the whole job, written by the servers while training goes on ----
+
+    def save(self, name: str) -> Checkpoint:
+        """Saves the job, in place of an older checkpoint of this name, and returns when it is on the
+        servers' disks: rows, optimizers' state, what is frozen, clocks, and everyone's cursor.
+
+        It has this worker as it stands now, with all it has pushed; the others at the end of a clock
+        of theirs, or in their own save. Under bsp every worker calls it, after the same tick; under
+        async any may, and observers too. The timeout is for progress, not for the whole. What is
+        returned is the servers' newest one: this, unless somebody has saved another since.
+
+        name: 1 to 64 of [A-Za-z0-9._-], not beginning with a dot. ValueError: it is none, or the
+        servers have no folder for checkpoints; TimeoutError names the worker that was waited for;
+        OSError the step that failed. Training may go on after any of them, and what was under the
+        name is still there."""
+        call(lib.rh_save, self._handle, name.encode())
+        saved = self.last_checkpoint()
+        assert saved is not None
+        return saved
+
+    def restore(self, name: str) -> Checkpoint:
+        """Puts a checkpoint in the place of everything the servers have, once all of it was read and
+        found good. For a job with one worker left, or for observers: calls of all other clients are
+        FencedErrors from then on, until they connect anew. This one is the worker that it was in the
+        checkpoint: tables that it has open stay so if the checkpoint has them, with the same spec;
+        calls of the others are LookupErrors. Then cursor says where to go on.
+
+        LookupError: no such checkpoint; CorruptError names the file that is damaged; ValueError,
+        OSError as save. Nothing has changed after any of them."""
+        call(lib.rh_restore, self._handle, name.encode())
+        restored = self.last_checkpoint()
+        assert restored is not None
+        return restored
+
+    def last_checkpoint(self) -> Optional[Checkpoint]:
+        """The newest that these servers have saved or were restored from; None: there is none. Of a
+        closed client, what it has heard of last."""
+        if not self.closed:
+            self._newest = checkpoint.newest(self._handle)
+        return self._newest
+
+    def set_cursor(self, cursor: bytes) -> None:
+        """Where this worker stands in its data, in bytes of its own (at most 65536): json, a pickle,
+        the state of a random number generator. It is kept in the next checkpoint and those after it,
+        until it is set again. A checkpoint may take a worker at any end of a clock: so say before
+        each tick (or rowhouse.torch.step) where you will stand after it. Sends nothing.
+
+        LimitError: it is longer; ValueError: an observer has none."""
+        held = bytes(memoryview(cursor))  # to the library a str would be memory, too
+        call(lib.rh_set_cursor, self._handle, held, len(held))
+
+    def cursor(self, rank: Optional[int] = None) -> Optional[bytes]:
+        """Where a worker (None: this one) stood in last_checkpoint(). None: there is none, or the
+        worker had set no cursor."""
+        return checkpoint.cursor(self._handle, self.rank if rank is None else rank)
