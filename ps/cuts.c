@@ -138,10 +138,13 @@ static void give_up(struct shard *s, rh_status status) {
         ops_resume(s);
 }
 
+/* Under bsp no clock closes before the whole world has come. */
 uint32_t cuts_missing(const struct shard *s) {
-    for (uint32_t rank = 0; rank < s->n_sessions; rank++) {
-        const struct session *w = s->sessions[rank];
-        if (w != NULL && w->state == SESSION_HERE && w->marked != s->cut.generation)
+    const uint32_t ranks = s->mode == MODE_BSP ? s->world : s->n_sessions;
+    for (uint32_t rank = 0; rank < ranks; rank++) {
+        const struct session *w = shard_session(s, rank);
+        const bool came = w != NULL && w->state != SESSION_NEVER;
+        if (came ? w->state == SESSION_HERE && w->marked != s->cut.generation : s->mode == MODE_BSP)
             return rank;
     }
     return WIRE_NOBODY;
@@ -238,9 +241,11 @@ static rh_status late(const struct shard *s) {
     uint32_t rank = cuts_missing(s);
     const struct session *w = shard_session(s, rank);
     double waited = (double)(s->now_ms - s->cut.began_ms) / 1000;
-    if (w == NULL)
+    if (rank == WIRE_NOBODY)
         return err_set(RH_ETIMEDOUT, "nobody has asked shard %" PRIu32 " for it in %.1f s",
                        s->cfg.shard, waited);
+    if (w == NULL || w->state == SESSION_NEVER)
+        return err_set(RH_ETIMEDOUT, "worker %" PRIu32 " has not come in %.1f s", rank, waited);
     return err_set(RH_ETIMEDOUT,
                    "worker %" PRIu32 " has not come to the end of a clock in %.1f s (last heard of "
                    "%.1f s ago)",
@@ -341,6 +346,19 @@ static void say_busy(struct shard *s, uint32_t peer, const struct head *h, uint3
     say(s, peer, h,
         (struct msg_saving){
             .generation = s->cut.generation, .phase = MSG_BUSY, .waiting_for = waiting_for});
+}
+
+/* How far that one is. Of the newest that was committed the lead knows it still when it is about another:
+ * who has asked for it may be slow to hear of it. */
+static void say_of(struct shard *s, uint32_t peer, const struct head *h, uint32_t generation) {
+    if (generation == s->cut.generation)
+        say_how_far(s, peer, h);
+    else if (is_lead(s) && generation == s->saved_generation)
+        say(s, peer, h,
+            (struct msg_saving){
+                .generation = generation, .phase = MSG_COMMITTED, .waiting_for = WIRE_NOBODY});
+    else
+        say_busy(s, peer, h, WIRE_NOBODY);
 }
 
 /* A worker that will not mark, or WIRE_NOBODY. */
@@ -448,7 +466,11 @@ static void asked(struct shard *s, uint32_t peer, const struct head *h, const st
             give_up(s, err_set(RH_EFENCED, "another checkpoint was begun"));
         begin(s, m->generation, m->name);
     }
-    if (m->generation != c->generation || (c->name[0] != '\0' && strcmp(c->name, m->name) != 0)) {
+    if (m->generation != c->generation) {
+        say_of(s, peer, h, m->generation);
+        return;
+    }
+    if (c->name[0] != '\0' && strcmp(c->name, m->name) != 0) {
         say_busy(s, peer, h, WIRE_NOBODY);
         return;
     }
@@ -544,10 +566,7 @@ void cuts_commit(struct shard *s, uint32_t peer, const struct head *h, struct rd
             give_up(s, st);
         }
     }
-    if (m.generation == c->generation)
-        say_how_far(s, peer, h);
-    else
-        say_busy(s, peer, h, WIRE_NOBODY);
+    say_of(s, peer, h, m.generation);
 }
 
 /* ---- cursors ---- */

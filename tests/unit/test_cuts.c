@@ -313,6 +313,37 @@ START_TEST(under_bsp_workers_that_save_in_different_clocks_are_refused) {
 }
 END_TEST
 
+START_TEST(under_bsp_the_whole_world_is_waited_for) {
+    join(&a, BSP, 2);
+    save(&o, 0, "x", 0);
+    tick(&a, 0);
+    mark(&a, 1, NULL);
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_GATHERING);
+    ck_assert_uint_eq(is.waiting_for, 1);
+    join(&b, BSP, 2);
+    tick(&b, 0);
+    mark(&b, 1, NULL);
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_WRITTEN);
+}
+END_TEST
+
+START_TEST(who_hears_late_that_it_is_committed_hears_it_although_another_was_begun) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    ck_assert_uint_eq(save(&a, 0, "x", 0).generation, 1);
+    mark(&a, 1, NULL);
+    mark(&b, 1, NULL);
+    struct msg_saving is = save(&a, 1, "x", 0);
+    ck_assert_uint_eq(commit(&a, &is).phase, MSG_COMMITTED);
+    tick(&a, 0);
+    ck_assert_uint_eq(save(&a, 0, "x", 0).generation, 2);
+    ck_assert_uint_eq(save(&b, 1, "x", 0).phase, MSG_COMMITTED);
+    ck_assert_uint_eq(commit(&b, &is).phase, MSG_COMMITTED);
+    ck_assert_uint_eq(save(&b, 2, "x", 0).phase, MSG_GATHERING);
+}
+END_TEST
+
 START_TEST(a_worker_that_says_goodbye_is_not_waited_for) {
     join(&a, ASYNC, 2);
     join(&b, ASYNC, 2);
@@ -554,6 +585,8 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, under_bsp_all_are_told_at_one_clock_that_nobody_has_ended);
     tcase_add_test(tc, under_bsp_a_push_in_the_open_clock_is_no_moment_to_save);
     tcase_add_test(tc, under_bsp_workers_that_save_in_different_clocks_are_refused);
+    tcase_add_test(tc, under_bsp_the_whole_world_is_waited_for);
+    tcase_add_test(tc, who_hears_late_that_it_is_committed_hears_it_although_another_was_begun);
     tcase_add_test(tc, a_worker_that_says_goodbye_is_not_waited_for);
     tcase_add_test(tc, a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker);
     tcase_add_test(tc, a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat);
