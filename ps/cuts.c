@@ -348,12 +348,14 @@ static void say_busy(struct shard *s, uint32_t peer, const struct head *h, uint3
             .generation = s->cut.generation, .phase = MSG_BUSY, .waiting_for = waiting_for});
 }
 
-/* How far that one is. Of the newest that was committed the lead knows it still when it is about another:
- * who has asked for it may be slow to hear of it. */
-static void say_of(struct shard *s, uint32_t peer, const struct head *h, uint32_t generation) {
+/* How far that one is; name NULL: whatever it is called. Of the newest that was committed the lead knows it
+ * still when it is about another: who has asked for it may be slow to hear of it. */
+static void say_of(struct shard *s, uint32_t peer, const struct head *h, uint32_t generation,
+                   const char *name) {
     if (generation == s->cut.generation)
         say_how_far(s, peer, h);
-    else if (is_lead(s) && generation == s->saved_generation)
+    else if (is_lead(s) && generation == s->saved_generation &&
+             (name == NULL || strcmp(name, s->saved_name) == 0))
         say(s, peer, h,
             (struct msg_saving){
                 .generation = generation, .phase = MSG_COMMITTED, .waiting_for = WIRE_NOBODY});
@@ -407,8 +409,8 @@ static rh_status choose_clock(const struct shard *s, const struct session *w, co
     return RH_OK;
 }
 
-static rh_status lead_begin(struct shard *s, const struct session *w, const struct head *h,
-                            const char *name) {
+static rh_status lead_begin(struct shard *s, const struct session *w, uint32_t peer,
+                            const struct head *h, const char *name) {
     struct cut *c = &s->cut;
     uint32_t clock = 0, generation = 0;
     rh_status st = s->mode == MODE_BSP ? choose_clock(s, w, h, &clock) : RH_OK;
@@ -424,14 +426,35 @@ static rh_status lead_begin(struct shard *s, const struct session *w, const stru
     begin(s, generation, name);
     c->clock = clock;
     c->work = k;
+    c->asker = *h;
+    c->asker_peer = peer;
     return RH_OK;
+}
+
+/* Has what is in hand all that was acked until now? Not once it is cut: what was pushed since then is
+ * missing there. But its asker may not have heard the answer, and ask again. */
+static bool is_wanted(const struct cut *c, uint32_t peer, const struct head *h, const char *name) {
+    const bool again = peer == c->asker_peer && h->worker == c->asker.worker &&
+                       opnum_cmp(h->num, c->asker.num) == 0;
+    return (c->phase == MSG_GATHERING || (in_hand(c) && again)) && strcmp(c->name, name) == 0;
+}
+
+/* Under bsp a worker that saves ends no clock before that is done: what an observer has begun for a later
+ * clock would wait in vain. */
+static bool is_in_the_way(const struct shard *s, const struct session *w, const struct head *h) {
+    const struct cut *c = &s->cut;
+    return s->mode == MODE_BSP && w != NULL && c->phase == MSG_GATHERING &&
+           c->asker.worker == WIRE_OBSERVER && h->num.clock < c->clock;
 }
 
 /* Somebody wants a checkpoint, of whatever generation. */
 static void wanted(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
                    const char *name) {
     struct cut *c = &s->cut;
-    bool same = in_hand(c) && strcmp(c->name, name) == 0;
+    if (is_in_the_way(s, w, h))
+        give_up(s, err_set(RH_EFENCED, "worker %" PRIu32 " saves in clock %" PRIu32 ", before it",
+                           w->rank, h->num.clock));
+    const bool same = is_wanted(c, peer, h, name);
     if (in_hand(c) && !same && s->now_ms - c->asked_ms > CUTS_UNWANTED_MS)
         give_up(s, err_set(RH_EFENCED, "nobody has asked for it for %d s, and another is wanted",
                            CUTS_UNWANTED_MS / 1000));
@@ -443,7 +466,7 @@ static void wanted(struct shard *s, struct session *w, uint32_t peer, const stru
         say_busy(s, peer, h, stuck(s));
         return;
     }
-    rh_status st = same ? RH_OK : lead_begin(s, w, h, name);
+    rh_status st = same ? RH_OK : lead_begin(s, w, peer, h, name);
     if (st == RH_OK && same && w != NULL && s->mode == MODE_BSP && h->num.clock != c->clock)
         st = err_set(RH_EINVAL,
                      "worker %" PRIu32 " saves in clock %" PRIu32 ", and another in clock %" PRIu32
@@ -467,7 +490,7 @@ static void asked(struct shard *s, uint32_t peer, const struct head *h, const st
         begin(s, m->generation, m->name);
     }
     if (m->generation != c->generation) {
-        say_of(s, peer, h, m->generation);
+        say_of(s, peer, h, m->generation, m->name);
         return;
     }
     if (c->name[0] != '\0' && strcmp(c->name, m->name) != 0) {
@@ -566,7 +589,7 @@ void cuts_commit(struct shard *s, uint32_t peer, const struct head *h, struct rd
             give_up(s, st);
         }
     }
-    say_of(s, peer, h, m.generation);
+    say_of(s, peer, h, m.generation, NULL);
 }
 
 /* ---- cursors ---- */

@@ -36,6 +36,8 @@ struct cut {
     uint32_t phase;               /* enum msg_phase; 0: none yet */
     char name[CKPT_NAME_MAX + 1]; /* "": not heard yet */
     int64_t began_ms, asked_ms;   /* asked: somebody still wants it */
+    struct head asker;            /* the lead: the request that has begun it, ... */
+    uint32_t asker_peer;          /* ... and whose that was */
     uint32_t clock;               /* the lead, under bsp: the clock that it stands at */
     rh_status status;             /* of MSG_GIVEN_UP */
     char text[256];

@@ -166,9 +166,12 @@ static rh_status join(struct saving *g, bool *busy) {
         *busy = g->at[0].phase == MSG_BUSY;
         return RH_OK;
     }
-    /* One that has taken this worker before, or that is cut already, is not the one that is wanted. */
+    /* One that has taken this worker before, or that is cut already, is not the one that is wanted. One
+     * of another name may wait for our mark, as we do for its end. */
     *busy = g->generation == marked || g->at[0].phase != MSG_GATHERING;
-    return *busy ? RH_OK : mark_now(c, what, g->generation);
+    const bool awaits_us = g->at[0].phase == MSG_BUSY && g->at[0].waiting_for == c->rank &&
+                           g->generation != marked && c->mode != RH_MODE_BSP;
+    return *busy && !awaits_us ? RH_OK : mark_now(c, what, g->generation);
 }
 
 static rh_status save(struct saving *g) {

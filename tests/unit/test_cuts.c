@@ -339,8 +339,24 @@ START_TEST(who_hears_late_that_it_is_committed_hears_it_although_another_was_beg
     tick(&a, 0);
     ck_assert_uint_eq(save(&a, 0, "x", 0).generation, 2);
     ck_assert_uint_eq(save(&b, 1, "x", 0).phase, MSG_COMMITTED);
+    ck_assert_uint_eq(save(&b, 1, "y", 0).phase, MSG_BUSY);
     ck_assert_uint_eq(commit(&b, &is).phase, MSG_COMMITTED);
     ck_assert_uint_eq(save(&b, 2, "x", 0).phase, MSG_GATHERING);
+}
+END_TEST
+
+START_TEST(under_bsp_a_worker_that_saves_goes_before_an_observer) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    save(&o, 0, "x", 0); /* of clock 1 */
+    struct msg_saving is = save(&a, 0, "x", 0);
+    ck_assert_uint_eq(is.generation, 2); /* of clock 0 */
+    mark(&a, 2, NULL);
+    mark(&b, 2, NULL);
+    is = save(&a, 2, "x", 0);
+    ck_assert_uint_eq(commit(&a, &is).phase, MSG_COMMITTED);
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_BUSY);
+    ck_assert_uint_eq(save(&o, 0, "x", 0).generation, 3);
 }
 END_TEST
 
@@ -485,6 +501,26 @@ START_TEST(one_that_nobody_asks_for_any_more_makes_room_for_another) {
 }
 END_TEST
 
+START_TEST(who_asks_after_the_cut_gets_none_of_an_earlier_moment) {
+    join(&a, ASYNC, 1);
+    save(&o, 0, "x", 0);
+    ck_assert_uint_eq(save(&a, 0, "x", 0).generation, 1); /* joins it */
+    mark(&a, 1, NULL);
+    push(&a, 1);
+    ck_assert_uint_eq(save(&a, 0, "x", 0).phase, MSG_BUSY);
+    struct msg_saving is = save(&o, 0, "x", 0); /* a repeat: its answer was lost */
+    ck_assert_uint_eq(is.phase, MSG_WRITTEN);
+    ck_assert_uint_eq(is.generation, 1);
+    o.now_ms = a.now_ms += TIMEOUT_MS + 1; /* and now it has died */
+    ck_assert_uint_eq(save(&a, 0, "x", 0).generation, 2);
+    mark(&a, 2, NULL);
+    is = save(&a, 2, "x", 0);
+    commit(&a, &is);
+    ck_assert(saved_row("x", 1) == -1);
+    no_leftovers();
+}
+END_TEST
+
 START_TEST(who_has_asked_may_give_it_up) {
     join(&a, ASYNC, 1);
     save(&o, 0, "x", 0);
@@ -587,6 +623,7 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, under_bsp_workers_that_save_in_different_clocks_are_refused);
     tcase_add_test(tc, under_bsp_the_whole_world_is_waited_for);
     tcase_add_test(tc, who_hears_late_that_it_is_committed_hears_it_although_another_was_begun);
+    tcase_add_test(tc, under_bsp_a_worker_that_saves_goes_before_an_observer);
     tcase_add_test(tc, a_worker_that_says_goodbye_is_not_waited_for);
     tcase_add_test(tc, a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker);
     tcase_add_test(tc, a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat);
@@ -594,6 +631,7 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, shards_that_do_not_agree_make_no_checkpoint);
     tcase_add_test(tc, a_disk_that_fails_ends_the_attempt_wherever_it_does_and_harms_nothing);
     tcase_add_test(tc, one_that_nobody_asks_for_any_more_makes_room_for_another);
+    tcase_add_test(tc, who_asks_after_the_cut_gets_none_of_an_earlier_moment);
     tcase_add_test(tc, who_has_asked_may_give_it_up);
     tcase_add_test(tc, cursors_are_those_of_the_newest_checkpoint_that_is_whole);
     tcase_add_test(tc, another_shard_hears_of_it_by_a_mark_and_of_its_name_by_who_asks);
