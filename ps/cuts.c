@@ -13,8 +13,9 @@
 #include "ps/shard_inner.h"
 
 enum {
-    CUTS_GRACE_MS = 2000,    /* other shards wait so much longer for marks than the lead */
-    CUTS_UNWANTED_MS = 10000 /* nobody has asked for so long: another may begin */
+    CUTS_GRACE_MS = 2000,   /* other shards wait so much longer for marks than the lead */
+    CUTS_SILENT_MS = 3000,  /* a worker that owes a mark, and three beats: it is dead, or cut off */
+    CUTS_UNWANTED_MS = 3000 /* nobody has asked for so long: another may begin */
 };
 
 /* The files of one attempt. While its task runs nobody else looks into it. */
@@ -237,8 +238,18 @@ static void reap(struct shard *s) {
         committed(s);
 }
 
-static rh_status late(const struct shard *s) {
-    uint32_t rank = cuts_missing(s);
+/* A worker that is here and has not marked, and of which nothing is heard; or WIRE_NOBODY. */
+static uint32_t silent(const struct shard *s) {
+    for (uint32_t rank = 0; rank < s->n_sessions; rank++) {
+        const struct session *w = s->sessions[rank];
+        if (w != NULL && w->state == SESSION_HERE && w->marked != s->cut.generation &&
+            s->now_ms - w->heard_ms > CUTS_SILENT_MS)
+            return rank;
+    }
+    return WIRE_NOBODY;
+}
+
+static rh_status late(const struct shard *s, uint32_t rank) {
     const struct session *w = shard_session(s, rank);
     double waited = (double)(s->now_ms - s->cut.began_ms) / 1000;
     if (rank == WIRE_NOBODY)
@@ -259,8 +270,10 @@ void cuts_turn(struct shard *s) {
     if (c->work != NULL && c->work->started && !is_running(c->work))
         reap(s);
     int64_t patience_ms = s->cfg.cut_timeout_ms + (is_lead(s) ? 0 : CUTS_GRACE_MS);
-    if (c->phase == MSG_GATHERING && s->now_ms - c->began_ms > patience_ms)
-        give_up(s, late(s));
+    if (c->phase == MSG_GATHERING && silent(s) != WIRE_NOBODY)
+        give_up(s, late(s, silent(s)));
+    else if (c->phase == MSG_GATHERING && s->now_ms - c->began_ms > patience_ms)
+        give_up(s, late(s, cuts_missing(s)));
 }
 
 bool cuts_stop(struct shard *s) {
@@ -363,13 +376,13 @@ static void say_of(struct shard *s, uint32_t peer, const struct head *h, uint32_
         say_busy(s, peer, h, WIRE_NOBODY);
 }
 
-/* A worker that will not mark, or WIRE_NOBODY. */
+/* A worker that will not mark, or WIRE_NOBODY. The others are not held for its sake. */
 static uint32_t stuck(const struct shard *s) {
     for (uint32_t rank = 0; rank < s->n_sessions; rank++)
         if (s->sessions[rank] != NULL && s->sessions[rank]->state == SESSION_HERE &&
             is_stuck(s, s->sessions[rank]))
             return rank;
-    return WIRE_NOBODY;
+    return silent(s);
 }
 
 static rh_status next_generation(struct shard *s, uint32_t *out) {

@@ -74,8 +74,8 @@ static rh_status late(struct saving *g) {
     uint32_t shard = (uint32_t)(m - g->at);
     if (m->waiting_for != WIRE_NOBODY && m->phase == MSG_BUSY)
         return err_set(RH_ETIMEDOUT,
-                       "%s: worker %u waits at a barrier, or for another checkpoint: it cannot be "
-                       "saved until it goes on",
+                       "%s: worker %u cannot be saved until it goes on: it waits at a barrier, or "
+                       "for another checkpoint, or nothing was heard of it lately",
                        what, m->waiting_for);
     if (m->waiting_for != WIRE_NOBODY)
         return err_set(RH_ETIMEDOUT, "%s: worker %u has not come to the end of a clock", what,

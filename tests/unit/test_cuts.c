@@ -9,7 +9,15 @@
 #include "tests/support/talker.h"
 #include "tests/unit/suites.h"
 
-enum { ASYNC = 1, BSP = 3, ROWS = 100, TIMEOUT_MS = 10000, GRACE_MS = 2000 };
+enum {
+    ASYNC = 1,
+    BSP = 3,
+    ROWS = 100,
+    TIMEOUT_MS = 10000,
+    GRACE_MS = 2000,
+    SILENT_MS = 3000,
+    UNWANTED_MS = 3000
+};
 
 static struct memory_disk disk;
 static struct memory_net net;
@@ -199,6 +207,17 @@ static float value(struct talker *t, uint64_t id) {
     return row;
 }
 
+/* Every second until then, as clients do. */
+static void beat(struct talker *t, int64_t until_ms) {
+    struct head h;
+    while (t->now_ms < until_ms) {
+        t->now_ms = until_ms - t->now_ms < 1000 ? until_ms : t->now_ms + 1000;
+        talker_send(t, WIRE_BEAT, 0, (struct opnum){t->head.num.clock, 0x80000003, 0}, t->last, 0,
+                    &(struct buf){0});
+        ck_assert_int_eq(talker_answer(t, &h, 0, NULL), WIRE_ALIVE);
+    }
+}
+
 /* What came that nobody has taken: how many. */
 static int answers(void) {
     int n = 0;
@@ -380,6 +399,7 @@ START_TEST(a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker) {
     mark(&a, 1, NULL);
     ck_assert_int_eq(push(&a, 2), 0);
     o.now_ms = 1 + TIMEOUT_MS;
+    beat(&b, o.now_ms);
     ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_GATHERING);
     o.now_ms++;
     talker_send(&o, WIRE_BEAT, 0, (struct opnum){0, 1, 0}, o.last, 0, &(struct buf){0});
@@ -392,6 +412,29 @@ START_TEST(a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker) {
     ck_assert_int_eq(mark(&b, 1, NULL), WIRE_ACK); /* too late: it holds nothing */
     ck_assert_int_eq(push(&b, 2), WIRE_ACK);
     no_leftovers();
+}
+END_TEST
+
+START_TEST(a_worker_that_falls_silent_ends_the_attempt_and_none_is_begun_until_it_is_heard) {
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    save(&o, 0, "x", 0);
+    mark(&a, 1, NULL); /* who has marked may be silent */
+    o.now_ms = 1 + SILENT_MS;
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_GATHERING);
+    o.now_ms++;
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_GIVEN_UP);
+    ck_assert_uint_eq(is.status, RH_ETIMEDOUT);
+    ck_assert_ptr_nonnull(strstr(is.text, "worker 1"));
+    ck_assert_ptr_nonnull(strstr(is.text, "last heard of 3.0 s ago"));
+    beat(&a, o.now_ms);
+    is = save(&o, 0, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_BUSY);
+    ck_assert_uint_eq(is.waiting_for, 1);
+    no_leftovers();
+    beat(&b, o.now_ms);
+    ck_assert_uint_eq(save(&o, 0, "x", 0).generation, 2);
 }
 END_TEST
 
@@ -493,7 +536,7 @@ START_TEST(one_that_nobody_asks_for_any_more_makes_room_for_another) {
     save(&o, 0, "x", 0);
     mark(&a, 1, NULL);
     ck_assert_uint_eq(save(&o, 0, "y", 0).phase, MSG_BUSY);
-    o.now_ms += TIMEOUT_MS + 1;
+    o.now_ms += UNWANTED_MS + 1;
     struct msg_saving is = save(&o, 0, "y", 0);
     ck_assert_uint_eq(is.phase, MSG_GATHERING);
     ck_assert_uint_eq(is.generation, 2);
@@ -511,7 +554,7 @@ START_TEST(who_asks_after_the_cut_gets_none_of_an_earlier_moment) {
     struct msg_saving is = save(&o, 0, "x", 0); /* a repeat: its answer was lost */
     ck_assert_uint_eq(is.phase, MSG_WRITTEN);
     ck_assert_uint_eq(is.generation, 1);
-    o.now_ms = a.now_ms += TIMEOUT_MS + 1; /* and now it has died */
+    o.now_ms = a.now_ms += UNWANTED_MS + 1; /* and now it has died */
     ck_assert_uint_eq(save(&a, 0, "x", 0).generation, 2);
     mark(&a, 2, NULL);
     is = save(&a, 2, "x", 0);
@@ -605,6 +648,7 @@ START_TEST(another_shard_gives_up_by_itself_when_nobody_comes) {
     hello_to_shard_1(&b);
     ck_assert_int_eq(bare_mark(&a, 5), WIRE_ACK);
     a.now_ms = 1 + TIMEOUT_MS + GRACE_MS;
+    beat(&b, a.now_ms);
     ck_assert_int_eq(bare_mark(&a, 5), 0);
     a.now_ms++;
     talker_send(&a, WIRE_BEAT, 0, (struct opnum){0, 0x80000001, 0}, a.last, 0, &(struct buf){0});
@@ -626,6 +670,8 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, under_bsp_a_worker_that_saves_goes_before_an_observer);
     tcase_add_test(tc, a_worker_that_says_goodbye_is_not_waited_for);
     tcase_add_test(tc, a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker);
+    tcase_add_test(tc,
+                   a_worker_that_falls_silent_ends_the_attempt_and_none_is_begun_until_it_is_heard);
     tcase_add_test(tc, a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat);
     tcase_add_test(tc, a_worker_at_a_barrier_in_the_midst_of_a_clock_ends_the_attempt);
     tcase_add_test(tc, shards_that_do_not_agree_make_no_checkpoint);
