@@ -88,15 +88,28 @@ struct worker {
     bool resumes;
     uint32_t saves_every; /* 0: never */
     uint64_t dies_after;  /* it waits for that in the midst of the next step; 0: never */
+    uint64_t takes_over;  /* from one that has died there; 0: from none */
 };
+
+/* A rank is free again some time after its worker was last heard of. */
+static rh_client *take_over(uint32_t rank) {
+    rh_config cfg = job.cfg;
+    rh_client *c = NULL;
+    cfg.rank = rank;
+    for (int64_t until = job_now_ms() + PATIENCE_MS; rh_connect(&cfg, &c) != RH_OK; usleep(100000))
+        ck_assert_msg(job_now_ms() < until, "%s", rh_errmsg());
+    return c;
+}
 
 static void train(const void *arg) {
     const struct worker *w = arg;
     struct moment m;
-    rh_client *c = job_connect(&job, w->rank);
+    rh_client *c = w->takes_over != 0 ? take_over(w->rank) : job_connect(&job, w->rank);
     moment_begin(&m, c, w->rank);
     if (w->resumes)
         moment_resume(&m);
+    if (w->takes_over != 0)
+        moment_mend(&m, w->takes_over);
     for (;;) {
         moment_step(&m);
         atomic_store(&told->steps[w->rank], m.steps);
@@ -148,6 +161,10 @@ static void await(const atomic_uint_least64_t *at, uint64_t least, const char *w
     for (int64_t until = job_now_ms() + PATIENCE_MS; atomic_load(at) < least; usleep(1000))
         ck_assert_msg(job_now_ms() < until, "no more %s in %d s: %" PRIu64 " of %" PRIu64, what,
                       PATIENCE_MS / 1000, (uint64_t)atomic_load(at), least);
+}
+
+static void await_steps(uint32_t rank, uint64_t more) {
+    await(&told->steps[rank], atomic_load(&told->steps[rank]) + more, "steps");
 }
 
 /* ---- the folder ---- */
@@ -301,8 +318,8 @@ static void live_and_die(struct rng *g, uint32_t shards, bool resumes) {
             savers[i] = spawn(save_all_the_while, &kinds[kind].savers[i]);
     /* All have come, and there is something to come back to. */
     const uint64_t before = atomic_load(&told->saves);
-    for (int i = 0; i < MOMENT_WORKERS; i++)
-        await(&told->steps[i], atomic_load(&told->steps[i]) + 2, "steps");
+    for (uint32_t rank = 0; rank < MOMENT_WORKERS; rank++)
+        await_steps(rank, 2);
     await(&told->saves, before + 1 + rng_below(g, 5), "saves");
     await_moment(g);
     kill_servers(g, shards);
@@ -339,11 +356,82 @@ START_TEST(what_was_saved_outlives_any_kill_of_servers_and_is_one_moment) {
 }
 END_TEST
 
+/* ---- one process dies, the others go on ---- */
+
+static void save_in_vain(const void *arg) {
+    (void)arg;
+    ck_assert_refused(rh_save(observer(), "a"), RH_ETIMEDOUT, "worker 1");
+}
+
+static void await_exit(pid_t pid) {
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it ended with status 0x%x",
+                  (unsigned)status);
+}
+
+START_TEST(a_worker_that_dies_owing_its_mark_is_named_and_when_its_rank_came_again_saves_work) {
+    enum { DIES_AFTER = 5 };
+    struct worker w[MOMENT_WORKERS] = {
+        {.rank = 0}, {.rank = 1, .dies_after = DIES_AFTER}, {.rank = 2}};
+    start_servers(3, false, RH_MODE_ASYNC);
+    job.cfg.op_timeout_ms = 6000;
+    for (int i = 0; i < MOMENT_WORKERS; i++)
+        workers[i] = spawn(train, &w[i]);
+    await(&told->steps[1], DIES_AFTER, "steps");
+    pid_t saves = spawn(save_in_vain, NULL);
+    for (int64_t until = job_now_ms() + PATIENCE_MS; leftovers() == 0; usleep(100))
+        ck_assert_int_lt(job_now_ms(), until);
+    usleep(50000); /* the others have marked, and are held */
+    end(&workers[1]);
+    /* Not held for as long as somebody wants to save: it is known soon that a mark will not come. */
+    await_steps(0, 100);
+    await_exit(saves);
+    ck_assert_int_eq(leftovers(), 0);
+    await_steps(2, 100);
+    w[1] = (struct worker){.rank = 1, .takes_over = DIES_AFTER};
+    workers[1] = spawn(train, &w[1]);
+    await_steps(1, 10);
+    rh_client *c = observer();
+    for (int i = 0; i < 3; i++) {
+        save(c, "a");
+        check_folder();
+    }
+    rh_close(c);
+    end_workers();
+    servers_stop(&job.servers);
+}
+END_TEST
+
+START_TEST(who_saves_may_die_and_another_saves_what_is_there_then) {
+    enum { DEATHS = 5 };
+    struct rng g;
+    rng_init(&g, test_seed("kill_saver"), 0);
+    start_servers(2, false, RH_MODE_ASYNC);
+    start_workers(false, 0);
+    for (int i = 0; i < DEATHS; i++) {
+        savers[0] = spawn(save_all_the_while, &kinds[0].savers[0]);
+        await_moment(&g);
+        end(&savers[0]);
+        await_steps(0, 10);
+        rh_client *c = observer();
+        save(c, "a");
+        check_folder();
+        rh_close(c);
+    }
+    end_workers();
+    servers_stop(&job.servers);
+}
+END_TEST
+
 int main(void) {
     TCase *tc = tcase_create("kill_save");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 100 + 5 * lives());
     tcase_add_test(tc, what_was_saved_outlives_any_kill_of_servers_and_is_one_moment);
+    tcase_add_test(
+        tc, a_worker_that_dies_owing_its_mark_is_named_and_when_its_rank_came_again_saves_work);
+    tcase_add_test(tc, who_saves_may_die_and_another_saves_what_is_there_then);
     Suite *s = suite_create("kill_save");
     suite_add_tcase(s, tc);
     return job_main(s);
