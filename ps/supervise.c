@@ -27,25 +27,24 @@ enum { GRACE_MS = 30000 };
 
 /* One line, written whole: several ranks share the terminal. */
 static void note(char letter, const char *text) {
-    char line[ERR_TEXT_MAX + 64];
-    int n;
-    if (getenv(SUPERVISE_NOTES) != NULL)
-        n = snprintf(line, sizeof line, "%c%c%s\n", SUPERVISE_NOTE, letter, text);
-    else if (letter == 'F')
-        n = snprintf(line, sizeof line, "rowhouse run: %s\n", text);
-    else
+    if (getenv(SUPERVISE_NOTES) == NULL)
         return;
+    char line[ERR_TEXT_MAX + 64];
+    int n = snprintf(line, sizeof line, "%c%c%s\n", SUPERVISE_NOTE, letter, text);
     ssize_t ignored = write(STDERR_FILENO, line, (size_t)n);
     (void)ignored;
 }
 
 static int fail(int code, const char *fmt, ...) {
     char text[ERR_TEXT_MAX];
+    int n = snprintf(text, sizeof text, "%d ", code);
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    vsnprintf(text + n, sizeof text - (size_t)n, fmt, args);
     va_end(args);
     note('F', text);
+    if (getenv(SUPERVISE_NOTES) == NULL)
+        dprintf(STDERR_FILENO, "rowhouse run: %s\n", text + n);
     return code;
 }
 

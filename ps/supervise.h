@@ -4,7 +4,8 @@
  * What `rowhouse run` must know comes out of stderr, the one way back from every host, as notes: a
  * byte SUPERVISE_NOTE, a letter, a text, a newline, in one write.
  *
- *     F text   the job has failed; text is the one line that a person should see
+ *     F code text   the job has failed, and ends with this code; text is the one line that a person
+ *              should see
  *     E        a worker has ended well, or as it was told to
  *     S list   addresses of the servers, comma-separated, in shard order; the next S goes on with it
  *     C dir    those were all; and the folder of the servers' checkpoints, if they have one

@@ -237,6 +237,20 @@ test_mpirun_is_killed() {
     death 'mpirun ' 'mpirun was killed by signal 9'
 }
 
+# As Open MPI 4.1 has been seen to, when ranks end while it still starts others.
+test_an_mpirun_that_hangs_behind_a_failure_is_ended() {
+    local began_ms
+    began_ms=$(now_ms)
+    mkdir "$dir/path"
+    printf '#!/bin/bash\nprintf "\\x1eF 7 server 0 cannot start: so it is\\n" >&2\nexec sleep 1000\n' >"$dir/path/mpirun"
+    chmod +x "$dir/path/mpirun"
+    PATH=$dir/path:$PATH run -- true
+    expect 7
+    [ "$err" = 'rowhouse run: server 0 cannot start: so it is' ] || fail 'the line'
+    [ $(($(now_ms) - began_ms)) -le $((10000 + soon)) ] || fail 'it hung'
+    nobody_is_left
+}
+
 test_the_launcher_is_killed() {
     local i
     begin 2 2 -- bash -c "$sleep" "$dir"

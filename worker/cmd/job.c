@@ -43,8 +43,10 @@ struct job {
     bool wrote_env_file;
     struct job_save save;
 
-    bool said;     /* the one line of a failure */
-    bool mid_line; /* what was passed on last did not end a line */
+    int failed;      /* the exit code of a failure that a rank has told, or 0; */
+    int64_t over_ms; /* and then mpirun must have ended */
+    bool said;       /* the one line of a failure */
+    bool mid_line;   /* what was passed on last did not end a line */
     bool in_note;
     char note[ERR_TEXT_MAX + 2];
     size_t note_len;
@@ -101,7 +103,8 @@ static void stop(struct job *j) {
         return;
     kill(j->mpirun, signals[j->stops]);
     j->stop_ms = clock_now_ms() + (j->stops == 0 ? STOP_MS : TEARDOWN_MS);
-    j->stops++;
+    if (++j->stops == SIGNALS)
+        j->stop_ms = INT64_MAX;
 }
 
 /* The first one saves before it stops, unless there is a failure that may be in the rows, or nobody left
@@ -160,11 +163,23 @@ static void on_servers(struct job *j, const char *folder) {
 
 /* ---- what mpirun says ---- */
 
+/* mpirun ends the other ranks then; but where they end while it still starts some, it may hang in a
+ * lock for ever. */
+static void on_failure(struct job *j, const char *note) {
+    char *text;
+    int code = (int)strtol(note, &text, 10);
+    say(j, "%s", text + (*text == ' '));
+    if (j->failed != 0)
+        return;
+    j->failed = code;
+    j->over_ms = clock_now_ms() + TEARDOWN_MS;
+}
+
 static void on_note(struct job *j) {
     j->note[j->note_len] = '\0';
     const char *text = j->note + 1;
     if (j->note[0] == 'F')
-        say(j, "%s", text);
+        on_failure(j, text);
     else if (j->note[0] == 'E')
         on_worker_end(j);
     else if (j->note[0] == 'S')
@@ -207,6 +222,24 @@ static void take_in(struct job *j) {
 
 /* ---- its life ---- */
 
+/* Does what is due, and says for how long nothing is. */
+static int turn(struct job *j) {
+    int64_t now_ms = clock_now_ms(), until_ms = INT64_MAX;
+    if (j->stops > 0 && now_ms >= j->stop_ms)
+        stop(j);
+    if (j->failed != 0 && now_ms >= j->over_ms) {
+        kill(j->mpirun, SIGKILL);
+        j->over_ms = INT64_MAX;
+    }
+    if (j->stops > 0)
+        until_ms = j->stop_ms;
+    if (j->failed != 0 && j->over_ms < until_ms)
+        until_ms = j->over_ms;
+    if (until_ms == INT64_MAX)
+        return -1;
+    return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
+}
+
 static int watch(struct job *j, int signal_fd) {
     for (;;) {
         int status;
@@ -217,12 +250,9 @@ static int watch(struct job *j, int signal_fd) {
         }
         if (job_save_ended(&j->save))
             stop(j);
-        int64_t left_ms = j->stop_ms - clock_now_ms();
-        if (j->stops > 0 && left_ms <= 0)
-            stop(j);
         struct pollfd p[2] = {{.fd = signal_fd, .events = POLLIN},
                               {.fd = j->stderr_fd, .events = POLLIN}};
-        poll(p, 2, j->stops > 0 && left_ms > 0 ? (int)left_ms : -1);
+        poll(p, 2, turn(j));
         struct signalfd_siginfo info;
         if (p[0].revents & POLLIN && read(signal_fd, &info, sizeof info) == sizeof info &&
             info.ssi_signo != SIGCHLD)
@@ -240,6 +270,8 @@ static int conclude(struct job *j, int status) {
         say(j, "stopped by signal %d (%s)", j->stopped_by, strsignal(j->stopped_by));
         return 128 + j->stopped_by;
     }
+    if (j->failed != 0)
+        return j->failed;
     if (WIFSIGNALED(status))
         say(j, "mpirun %s; the job is stopped", process_end(status, how, sizeof how));
     else if (code > 128 && code < 128 + NSIG) /* 255 is ssh's, too */
