@@ -42,7 +42,8 @@ void msg_put_welcome(struct buf *b, const struct msg_welcome *m) {
     buf_put_u32(b, m->clock);
     buf_put_u32(b, m->mode);
     buf_put_u32(b, m->credit_bytes);
-    buf_put_u64(b, 0);
+    buf_put_u32(b, m->origin);
+    buf_put_u32(b, 0);
 }
 
 void msg_get_welcome(struct rd *r, struct msg_welcome *m) {
@@ -52,7 +53,8 @@ void msg_get_welcome(struct rd *r, struct msg_welcome *m) {
     m->clock = rd_u32(r);
     m->mode = rd_u32(r);
     m->credit_bytes = rd_u32(r);
-    rd_must(r, rd_u64(r) == 0);
+    m->origin = rd_u32(r);
+    rd_must(r, rd_u32(r) == 0);
 }
 
 /* ---- open ---- */

@@ -22,7 +22,7 @@ void msg_put_hello(struct buf *b, const struct msg_hello *m);
 void msg_get_hello(struct rd *r, struct msg_hello *m);
 
 struct msg_welcome {
-    uint32_t shard, shards, world, clock, mode, credit_bytes;
+    uint32_t shard, shards, world, clock, mode, credit_bytes, origin;
 };
 void msg_put_welcome(struct buf *b, const struct msg_welcome *m);
 void msg_get_welcome(struct rd *r, struct msg_welcome *m);

@@ -302,6 +302,18 @@ static rh_status take_rest(struct shard *s, const struct ckpt_manifest *m) {
     return st;
 }
 
+/* All that two checkpoints may differ in is in the sums of their files, or here. Never 0. */
+static uint32_t origin_of(const struct ckpt_manifest *m) {
+    uint64_t sums = 0;
+    for (uint32_t i = 0; i < m->shards; i++) {
+        const uint64_t next[] = {sums, m->files[i].sum.high, m->files[i].sum.low};
+        sums = hash64(next, sizeof next);
+    }
+    const uint64_t all[] = {m->job, m->generation, m->saved_unix_ms, sums};
+    uint32_t origin = (uint32_t)hash64(all, sizeof all);
+    return origin == 0 ? 1 : origin;
+}
+
 rh_status ckpt_shard_restore(struct shard *s, const struct ckpt_fd *folder,
                              const struct ckpt_manifest *m, const char *name) {
     if (s->n_tables > 0 || s->n_sessions > 0)
@@ -332,6 +344,7 @@ rh_status ckpt_shard_restore(struct shard *s, const struct ckpt_fd *folder,
         snprintf(s->saved_name, sizeof s->saved_name, "%s", name);
         s->saved_generation = m->generation;
         s->saved_clock = m->clock;
+        s->origin = origin_of(m);
         s->freezes++; /* whoever knew what was frozen asks again */
     }
     restore_fini(&o);

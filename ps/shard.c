@@ -165,7 +165,8 @@ static void say_welcome(struct shard *s, uint32_t peer, const struct head *h, ui
                                               .world = s->world,
                                               .clock = (uint32_t)clock,
                                               .mode = s->mode,
-                                              .credit_bytes = s->cfg.credit_bytes});
+                                              .credit_bytes = s->cfg.credit_bytes,
+                                              .origin = s->origin});
     struct head a = shard_head(s, h, WIRE_WELCOME);
     a.worker_inc = inc;
     shard_send(s, peer, msg_frame(s->net->pool, &a, &b));

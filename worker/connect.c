@@ -59,6 +59,23 @@ static rh_status refused(const rh_client *c) {
     return err_set(s, "%s (servers by shard, as given: %s)", c->failed_text, given);
 }
 
+/* Whether all shards hold the rows of one moment. */
+static rh_status check_origins(const rh_client *c) {
+    const struct link *lead = &c->links[0];
+    for (uint32_t i = 1; i < c->shards; i++) {
+        const struct link *l = &c->links[i];
+        if (l->origin != lead->origin)
+            return err_set(RH_EMISMATCH,
+                           "shard 0 at %s began with %s checkpoint, shard %u at %s with %s: all "
+                           "servers of a job need the same --restore and the same folder",
+                           lead->cfg.address, lead->origin == 0 ? "no" : "a", i, l->cfg.address,
+                           l->origin == 0      ? "none"
+                           : lead->origin == 0 ? "one"
+                                               : "another");
+    }
+    return RH_OK;
+}
+
 /* Says hello everywhere. */
 static rh_status join(rh_client *c, int timeout_ms) {
     int64_t deadline_ms = client_deadline(c, timeout_ms);
@@ -73,6 +90,9 @@ static rh_status join(rh_client *c, int timeout_ms) {
         return refused(c);
     if (!all_are_up(c))
         return unreachable(c, timeout_ms);
+    rh_status s = check_origins(c);
+    if (s != RH_OK)
+        return s;
     for (uint32_t i = 0; i < c->shards; i++)
         if (c->links[i].clock > c->clock)
             c->clock = c->links[i].clock;

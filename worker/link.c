@@ -196,6 +196,7 @@ static void on_welcome(struct link *l, const struct head *h, struct rd *body) {
     l->clock = m.clock;
     l->mode = m.mode;
     l->world = m.world;
+    l->origin = m.origin;
     l->credit_bytes = m.credit_bytes;
     l->freezes = h->prev.clock;
 }

@@ -93,6 +93,7 @@ struct link {
     uint32_t clock;       /* welcomed to; then that of the last request */
     uint32_t clock_floor; /* said in the hello */
     uint32_t mode, world; /* of the job, as the welcome has them */
+    uint32_t origin;      /* the checkpoint that the shard has begun with; 0: none */
     uint32_t hello_wait_ms;
     int64_t hello_due_ms;
 

@@ -62,18 +62,25 @@ static void save_a_job(uint32_t mode, uint64_t seed) {
     save("a");
 }
 
-/* Servers with these settings, lines of a file, besides the folder. */
-static void serve(uint32_t n, const char *scheme, const char *settings) {
+/* One more server, with these settings, lines of a file, besides the folder. */
+static void serve_one(uint32_t shard, uint32_t n, const char *scheme, const char *settings) {
     char path[4200], flag[4300];
     snprintf(path, sizeof path, "%s/settings", folder);
     FILE *f = fopen(path, "w");
     ck_assert_ptr_nonnull(f);
-    fprintf(f, "checkpoint-dir = %s\nrestore = a\n%s", folder, settings);
+    fprintf(f, "checkpoint-dir = %s\n%s", folder, settings);
     ck_assert_int_eq(fclose(f), 0);
     snprintf(flag, sizeof flag, "--config=%s", path);
+    servers_add(&servers, scheme, NULL, shard, n, flag);
+}
+
+/* Servers that begin with "a". */
+static void serve(uint32_t n, const char *scheme, const char *settings) {
+    char lines[256];
+    snprintf(lines, sizeof lines, "restore = a\n%s", settings);
     memset(&servers, 0, sizeof servers);
     for (uint32_t i = 0; i < n; i++)
-        servers_add(&servers, scheme, NULL, i, n, flag);
+        serve_one(i, n, scheme, lines);
 }
 
 static rh_config config(rh_mode mode, uint32_t rank, uint32_t world) {
@@ -312,6 +319,39 @@ START_TEST(a_job_goes_on_with_fewer_workers_and_with_more) {
 }
 END_TEST
 
+/* ---- servers that do not belong together ---- */
+
+static void refuses_all(const char *words) {
+    rh_config cfg = config(RH_MODE_ASYNC, 0, 1);
+    for (cfg.observer = 0; cfg.observer < 2; cfg.observer++) {
+        ck_assert_int_eq(rh_connect(&cfg, &c), RH_EMISMATCH);
+        ck_assert_msg(strstr(rh_errmsg(), words) != NULL, "%s", rh_errmsg());
+    }
+}
+
+START_TEST(servers_of_two_moments_are_no_job) {
+    memset(&servers, 0, sizeof servers);
+    save_a_job(JOB_ASYNC, 5);
+    ckpt_job_step(&saved);
+    save("b"); /* of the same generation, too */
+    serve_one(0, 3, "ipc", "restore = a\n");
+    serve_one(1, 3, "ipc", "restore = a\n");
+    serve_one(2, 3, "ipc", "restore = b\n");
+    refuses_all("began with a checkpoint, shard 2");
+    refuses_all("with another: all servers of a job need the same --restore");
+}
+END_TEST
+
+START_TEST(a_server_that_has_forgotten_to_restore_is_found) {
+    memset(&servers, 0, sizeof servers);
+    save_a_job(JOB_ASYNC, 5);
+    serve_one(0, 2, "ipc", _i == 0 ? "restore = a\n" : "");
+    serve_one(1, 2, "ipc", _i == 0 ? "" : "restore = a\n");
+    refuses_all(_i == 0 ? "began with a checkpoint, shard 1" : "began with no checkpoint, shard 1");
+    refuses_all(_i == 0 ? "with none" : "with one");
+}
+END_TEST
+
 /* ---- only serving ---- */
 
 #define READ_ONLY "these servers are read-only (--read-only): "
@@ -420,6 +460,8 @@ int main(void) {
     tcase_add_test(t, under_bsp_a_restored_job_waits_for_all_its_workers);
     tcase_add_test(t, a_launchers_servers_live_until_the_workers_of_this_life_have_left);
     tcase_add_loop_test(t, a_job_goes_on_with_fewer_workers_and_with_more, 0, 2);
+    tcase_add_test(t, servers_of_two_moments_are_no_job);
+    tcase_add_loop_test(t, a_server_that_has_forgotten_to_restore_is_found, 0, 2);
     tcase_add_loop_test(t, read_only_servers_refuse_every_change_and_the_session_goes_on, 0, 2);
     tcase_add_test(t, read_only_servers_show_observers_every_row_and_let_them_freeze_none);
     tcase_add_test(t, operations_in_flight_are_refused_one_by_one);

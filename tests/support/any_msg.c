@@ -97,6 +97,7 @@ struct msg_welcome any_welcome(struct rng *g) {
         .clock = rng_u32(g),
         .mode = rng_below(g, 4),
         .credit_bytes = rng_u32(g),
+        .origin = rng_u32(g),
     };
 }
 

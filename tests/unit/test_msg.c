@@ -60,7 +60,7 @@ END_TEST
 
 START_TEST(welcome_comes_back) {
     ROUND_TRIP(welcome, SAME(shard); SAME(shards); SAME(world); SAME(clock); SAME(mode);
-               SAME(credit_bytes);)
+               SAME(credit_bytes); SAME(origin);)
 }
 END_TEST
 
@@ -242,7 +242,7 @@ START_TEST(what_must_be_zero_is_refused_when_it_is_not) {
     REFUSED(hello, 9, 1);
     REFUSED(hello, 10, 1);
     REFUSED(hello, 11, 1);
-    REFUSED(welcome, 24, 1);
+    REFUSED(welcome, 28, 1);
     REFUSED(welcome, 31, 1);
     REFUSED(count, 4, 1);
     REFUSED(init, 52, 1);
