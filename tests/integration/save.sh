@@ -37,7 +37,7 @@ trainers() {
 # trains N: N workers have come beyond the beginning.
 trains() {
     local far
-    far=$("$rowhouse" status --servers "$list" 2>/dev/null | grep -oE '^  worker [0-9]+: .* clock [1-9][0-9]+,' | cut -d: -f1 | sort -u)
+    far=$("$rowhouse" status --servers "$list" 2>/dev/null | grep -oE '^  worker [0-9]+: here, clock [1-9][0-9]+,' | cut -d: -f1 | sort -u)
     [ "$(grep -c . <<<"$far")" = "$1" ]
 }
 
@@ -220,7 +220,7 @@ test_a_job_that_is_stopped_is_saved_and_goes_on() {
     line=${lines[2]#"$line"}
     [[ $line == "$rowhouse run -s 2 -w 2 "*" --checkpoint-dir $dir/ck --restore stopped -- $bin/rowhouse-word2vec "* ]] || fail "$line"
     eval "start_job $line -resume"
-    grep -q '^goes on from checkpoint "stopped": ' "$dir/err" || fail 'the trainer began anew'
+    await 10 grep -q '^goes on from checkpoint "stopped": ' "$dir/err"
     for i in 0 1; do
         now=$("$rowhouse" status | sed -n "s/^  worker $i: .* clock \([0-9]*\),.*/\1/p" | sort -n | head -n 1)
         [ "$now" -ge "${saved[i]}" ] || fail "worker $i goes on at clock $now, saved at ${saved[i]}"
