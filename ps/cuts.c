@@ -139,13 +139,14 @@ static void give_up(struct shard *s, rh_status status) {
         ops_resume(s);
 }
 
-/* Under bsp no clock closes before the whole world has come. */
+/* Under bsp no clock closes before the whole world has come; where nobody is, none is open. */
 uint32_t cuts_missing(const struct shard *s) {
-    const uint32_t ranks = s->mode == MODE_BSP ? s->world : s->n_sessions;
+    const bool all = s->mode == MODE_BSP && lead_anybody_here(s);
+    const uint32_t ranks = all ? s->world : s->n_sessions;
     for (uint32_t rank = 0; rank < ranks; rank++) {
         const struct session *w = shard_session(s, rank);
         const bool came = w != NULL && w->state != SESSION_NEVER;
-        if (came ? w->state == SESSION_HERE && w->marked != s->cut.generation : s->mode == MODE_BSP)
+        if (came ? w->state == SESSION_HERE && w->marked != s->cut.generation : all)
             return rank;
     }
     return WIRE_NOBODY;

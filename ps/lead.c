@@ -11,7 +11,7 @@ static const char *mode_name(uint32_t mode) {
     return mode == MODE_ASYNC ? "async" : mode == MODE_SSP ? "ssp" : mode == MODE_BSP ? "bsp" : "?";
 }
 
-static bool anybody_here(const struct shard *s) {
+bool lead_anybody_here(const struct shard *s) {
     for (uint32_t i = 0; i < s->n_sessions; i++)
         if (s->sessions[i] != NULL && s->sessions[i]->state == SESSION_HERE)
             return true;
@@ -29,7 +29,7 @@ uint64_t lead_furthest(const struct shard *s) {
 /* The first worker settles mode and world; so does the first after all have left. A launcher's
  * world stays. */
 static rh_status check_job(struct shard *s, const struct head *h, const struct msg_hello *m) {
-    bool settled = anybody_here(s);
+    bool settled = lead_anybody_here(s);
     if (m->mode != MODE_ASYNC && m->mode != MODE_BSP)
         return err_set(RH_EINVAL, "mode %s is not built yet: use async or bsp", mode_name(m->mode));
     if (settled && s->mode != m->mode)

@@ -189,6 +189,7 @@ static void take(struct shard *s, struct shard *from) {
     memcpy(s->saved_name, from->saved_name, sizeof s->saved_name);
     s->saved_generation = from->saved_generation;
     s->saved_clock = from->saved_clock;
+    s->origin = from->origin;
     s->broken = RH_OK;
     s->freezes++; /* whoever knew what was frozen asks again */
     from->sessions = NULL;

@@ -182,6 +182,7 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
  * the spec that was asked for. */
 rh_status lead_open(struct shard *s, const struct msg_open *m, uint32_t rank, bool make,
                     struct table **out) MUST_CHECK;
+bool lead_anybody_here(const struct shard *s);
 /* The clock of whoever is furthest. */
 uint64_t lead_furthest(const struct shard *s);
 void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index);
