@@ -53,7 +53,7 @@ static rh_status check_job(struct shard *s, const struct head *h, const struct m
     return RH_OK;
 }
 
-static rh_status session_of(struct shard *s, uint32_t rank, struct session **out) {
+rh_status lead_session(struct shard *s, uint32_t rank, struct session **out) {
     if (rank >= s->n_sessions) {
         struct session **p = realloc(s->sessions, s->world * sizeof *p);
         if (p == NULL)
@@ -71,6 +71,22 @@ static rh_status session_of(struct shard *s, uint32_t rank, struct session **out
     }
     *out = s->sessions[rank];
     return RH_OK;
+}
+
+rh_status lead_keep_leavers(const struct shard *s, struct shard *into) {
+    rh_status st = RH_OK;
+    if (!lead_anybody_here(s))
+        return st;
+    for (uint32_t rank = 0; st == RH_OK && rank < s->n_sessions && rank < into->world; rank++) {
+        const struct session *was = s->sessions[rank];
+        struct session *w;
+        if (was == NULL || was->state != SESSION_GONE)
+            continue;
+        st = lead_session(into, rank, &w);
+        if (st == RH_OK)
+            w->state = SESSION_GONE;
+    }
+    return st;
 }
 
 /* The incarnation that this hello is, or why it may not come in. 0: it is the one that is here
@@ -107,7 +123,7 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
         return st;
     struct session *w = NULL;
     uint32_t inc;
-    st = session_of(s, h->worker, &w);
+    st = lead_session(s, h->worker, &w);
     if (st == RH_OK)
         st = incarnation(s, w, h, &inc);
     if (st != RH_OK)

@@ -237,6 +237,36 @@ START_TEST(the_generations_of_later_checkpoints_go_on_rising) {
 }
 END_TEST
 
+/* It was at work when the checkpoint was saved, and has ended since: its program does not come again. */
+START_TEST(who_has_left_is_not_waited_for_while_another_is_at_work) {
+    begin(JOB_BSP, 1);
+    struct shard *s = job.shard[0];
+    s->cfg.world = JOB_WORKERS;
+    ck_assert_int_eq(talker_end(&job.talk[1][0], WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    restore_all("a", MINE);
+    ck_assert_uint_eq(ckpt_job_digest(&job), then_digest);
+    ck_assert_int_eq(shard_session(s, 0)->state, SESSION_NEVER);
+    ck_assert_uint_eq(bsp_laggard(s, s->closed), 0);
+    shard_session(s, 0)->ended++;
+    ck_assert_uint_eq(bsp_laggard(s, s->closed), WIRE_NOBODY);
+    session_leave(shard_session(s, 0));
+    ck_assert(shard_finished(s));
+}
+END_TEST
+
+START_TEST(when_all_have_left_all_are_waited_for_anew) {
+    begin(JOB_BSP, 1);
+    struct shard *s = job.shard[0];
+    for (uint32_t rank = 0; rank < JOB_WORKERS; rank++)
+        ck_assert_int_eq(talker_end(&job.talk[rank][0], WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    restore_all("a", MINE);
+    for (uint32_t rank = 0; rank < JOB_WORKERS; rank++) {
+        ck_assert_uint_eq(bsp_laggard(s, s->closed), rank);
+        shard_session(s, rank)->ended++;
+    }
+}
+END_TEST
+
 START_TEST(a_shard_that_refuses_all_else_is_got_going_again) {
     begin(JOB_BSP, 1);
     struct shard *s = job.shard[0];
@@ -465,6 +495,8 @@ Suite *restores_suite(void) {
     tcase_add_test(t, frames_of_the_life_before_are_told_why_they_are_fenced);
     tcase_add_test(t, repeats_of_what_is_done_are_answered_alike_in_any_life);
     tcase_add_test(t, the_generations_of_later_checkpoints_go_on_rising);
+    tcase_add_test(t, who_has_left_is_not_waited_for_while_another_is_at_work);
+    tcase_add_test(t, when_all_have_left_all_are_waited_for_anew);
     tcase_add_test(t, a_shard_that_refuses_all_else_is_got_going_again);
     tcase_add_loop_test(t, a_disk_that_fails_anywhere_changes_nothing_and_the_failure_is_the_answer,
                         0, 2);
