@@ -160,7 +160,7 @@ RH_API void rh_config_init(rh_config *cfg);
  * nothing to start or stop.
  *
  * RH_EUNREACHABLE names the addresses that nobody answers at; RH_EMISMATCH says what differs (mode,
- * world, the order of the servers, a rank that is taken); RH_EVERSION names both versions.
+ * world, the order of the servers, the checkpoints that they began with, a rank that is taken); RH_EVERSION names both versions.
  */
 RH_CHECKED rh_status rh_connect(const rh_config *cfg, rh_client **out);
 
