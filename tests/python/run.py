@@ -11,9 +11,10 @@ import check  # noqa: E402
 import test_checkpoint  # noqa: E402
 import test_layout  # noqa: E402
 import test_module  # noqa: E402
+import test_overhead  # noqa: E402
 import test_package  # noqa: E402
 import test_signals  # noqa: E402
 import test_surprises  # noqa: E402
 
 if __name__ == "__main__":
-    check.main(test_checkpoint, test_layout, test_module, test_package, test_signals, test_surprises)
+    check.main(test_checkpoint, test_layout, test_module, test_overhead, test_package, test_signals, test_surprises)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Type, TypeVar
 
 from . import errors, signals
+from .signals import caught
 
 ABI = "0.1"  # the major and minor version of the header that this file follows
 
@@ -310,7 +311,13 @@ def call(function: Any, *arguments: Any) -> None:
     """Calls a function that returns a status; raises the exception for it, or what the handler of a
     signal has raised meanwhile."""
     status = function(*arguments)
-    if signals.caught:
+    if status != 0 or caught:
+        check(status)
+
+
+def check(status: int) -> None:
+    """What call does once it is back."""
+    if caught:
         signals.raise_caught()
     if status != 0:
         raise errors.of(status, lib.rh_errmsg().decode(errors="replace"))

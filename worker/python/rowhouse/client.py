@@ -4,7 +4,7 @@ from __future__ import annotations
 import ctypes as C
 import os
 import weakref
-from typing import Any, Optional, Sequence, Union
+from typing import Any, List, Optional, Sequence, Union
 
 from . import _lib, checkpoint, signals
 from ._lib import Mode, Nonfinite, Reduce, call, choose, lib
@@ -78,9 +78,9 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
     return client
 
 
-def _close(handle: int, hook: Any) -> None:
+def _close(handles: List[int], hook: Any) -> None:
     """hook: what the library may call until it is closed, held until then."""
-    lib.rh_close(handle)
+    lib.rh_close(handles.pop())
     if signals.caught:
         signals.raise_caught()
 
@@ -96,8 +96,8 @@ class Client:
     is_observer: bool
 
     def __init__(self, handle: int, hook: Any) -> None:
-        self._pointer = handle
-        self._close = weakref.finalize(self, _close, handle, hook)
+        self._handles = [handle]  # empty: closed
+        self._close = weakref.finalize(self, _close, self._handles, hook)
         self._newest: Optional[Checkpoint] = None
         self.rank: int = lib.rh_rank(handle)
         self.world: int = lib.rh_world(handle)
@@ -115,13 +115,13 @@ class Client:
 
     @property
     def closed(self) -> bool:
-        return not self._close.alive
+        return not self._handles
 
     @property
     def _handle(self) -> int:
-        if self.closed:
+        if not self._handles:
             raise InvalidError("this client is closed")
-        return self._pointer
+        return self._handles[0]
 
     def close(self) -> None:
         """Says goodbye: waits (up to the timeout) for what is still owed to the servers, ends the

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
 
 import numpy as np
 
-from . import _lib, arrays
-from ._lib import Format, call, lib
+from . import _lib
+from ._lib import Format, call, check, lib
+from .arrays import address, check_ids, floats_of, ids_of, out_of
 from .bags import Bags
 from .errors import InvalidError, NotFoundError, RangeError
 from .files import LoadReport, load_options, path_of, text_of
+from .signals import caught
 
 if TYPE_CHECKING:
     from .client import Client
@@ -53,7 +55,7 @@ class Table:
 
     @property
     def _handle(self) -> int:
-        if self._client.closed:
+        if not self._client._handles:
             raise InvalidError(f"table {self.name}: its client is closed")
         if self._pointer is None:
             raise NotFoundError(f"table {self.name} was dropped")
@@ -61,11 +63,10 @@ class Table:
 
     def _move(self, function: Any, what: str, ids: np.ndarray, rows: np.ndarray) -> None:
         """ids: (...), rows: (..., dim)."""
-        try:
-            call(function, self._handle, arrays.address(ids), ids.size, arrays.address(rows))
-        except RangeError:
-            arrays.check_ids(ids, self.num_embeddings, what, self.name)
-            raise
+        status = function(self._handle, address(ids), ids.size, address(rows))
+        if status != 0 or caught:
+            with self._naming(ids, what):
+                check(status)
 
     @contextmanager
     def _naming(self, ids: np.ndarray, what: str) -> Iterator[None]:
@@ -73,7 +74,7 @@ class Table:
         try:
             yield
         except RangeError:
-            arrays.check_ids(ids, self.num_embeddings, what, self.name)
+            check_ids(ids, self.num_embeddings, what, self.name)
             raise
 
     # ---- rows ----
@@ -85,15 +86,15 @@ class Table:
         shape (*ids.shape, embedding_dim): a new array, or out, which is filled then (a C-contiguous
         float32 array or CPU tensor of that shape). Under bsp waits until every earlier clock is
         closed. IndexError for an id out of range; TimeoutError."""
-        ids = arrays.ids_of(ids, "pull")
-        rows = arrays.out_of(out, (*ids.shape, self.embedding_dim), "pull")
+        ids = ids_of(ids, "pull")
+        rows = out_of(out, (*ids.shape, self.embedding_dim), "pull")
         self._move(lib.rh_pull, "pull", ids, rows)
         return rows if out is None else out
 
     def read(self, ids: Any, out: Optional[Any] = None) -> Any:
         """The stored bits of the rows, as write or the optimizer left them. Else as pull."""
-        ids = arrays.ids_of(ids, "read")
-        rows = arrays.out_of(out, (*ids.shape, self.embedding_dim), "read")
+        ids = ids_of(ids, "read")
+        rows = out_of(out, (*ids.shape, self.embedding_dim), "read")
         self._move(lib.rh_read, "read", ids, rows)
         return rows if out is None else out
 
@@ -106,8 +107,8 @@ class Table:
         frozen row gets is dropped. IndexError for an id out of range, ValueError for another shape
         and for NaN or infinity (unless the table skips them): then nothing was changed anywhere.
         After a TimeoutError the push is still owed, and applied once."""
-        ids = arrays.ids_of(ids, "push")
-        grads = arrays.floats_of(grads, (*ids.shape, self.embedding_dim), "push", "grads")
+        ids = ids_of(ids, "push")
+        grads = floats_of(grads, (*ids.shape, self.embedding_dim), "push", "grads")
         self._move(lib.rh_push, "push", ids, grads)
 
     def write(self, ids: Any, rows: Any) -> None:
@@ -115,21 +116,21 @@ class Table:
 
         ids: integers of any shape, rows: (*ids.shape, embedding_dim), finite. Under bsp it happens
         when the clock closes, before the pushes. IndexError, ValueError, TimeoutError as push."""
-        ids = arrays.ids_of(ids, "write")
-        rows = arrays.floats_of(rows, (*ids.shape, self.embedding_dim), "write", "rows")
+        ids = ids_of(ids, "write")
+        rows = floats_of(rows, (*ids.shape, self.embedding_dim), "write", "rows")
         self._move(lib.rh_write, "write", ids, rows)
 
     def copy(self, ids: Any, source: Table, source_ids: Any) -> None:
         """Row ids[i] becomes row source_ids[i] of source, a table of the same client and dim, or
         this one. Of equal ids the last wins. Under bsp as write. MismatchError: another dim."""
-        ids, source_ids = arrays.ids_of(ids, "copy"), arrays.ids_of(source_ids, "copy")
+        ids, source_ids = ids_of(ids, "copy"), ids_of(source_ids, "copy")
         if ids.size != source_ids.size:
             raise InvalidError(f"copy: {ids.size} ids from {source_ids.size}")
         if source._client is not self._client:
             raise InvalidError(f"copy: table {source.name} is of another client")
         with self._naming(ids, "copy"), source._naming(source_ids, "copy"):
-            call(lib.rh_copy, self._handle, arrays.address(ids), source._handle,
-                 arrays.address(source_ids), ids.size)
+            call(lib.rh_copy, self._handle, address(ids), source._handle,
+                 address(source_ids), ids.size)
 
     # ---- bags ----
 
@@ -147,8 +148,8 @@ class Table:
         out = np.empty((bags.count, self.embedding_dim), np.float32)
         rows = np.empty((*bags.ids.shape, self.embedding_dim), np.float32) if return_rows else None
         with self._naming(bags.ids, "pull_bags"):
-            call(lib.rh_pull_bags, self._handle, C.byref(bags.struct), arrays.address(out),
-                 None if rows is None else arrays.address(rows))
+            call(lib.rh_pull_bags, self._handle, C.byref(bags.struct), address(out),
+                 None if rows is None else address(rows))
         return out if rows is None else (out, rows)
 
     def push_bags(self, ids: Any, offsets: Optional[Any], grads: Any, *, mode: str = "mean",
@@ -159,14 +160,14 @@ class Table:
         them. Returns the gradient by per_sample_weights, where they and rows are given."""
         dim = self.embedding_dim
         bags = Bags("push_bags", ids, offsets, mode, per_sample_weights, include_last_offset)
-        grads = arrays.floats_of(grads, (bags.count, dim), "push_bags", "grads", f"{bags.count} bags")
+        grads = floats_of(grads, (bags.count, dim), "push_bags", "grads", f"{bags.count} bags")
         held, where = bags.rows(rows, dim, "push_bags")
         d_weights = None
         if held is not None and bags.weights is not None:
             d_weights = np.empty(bags.ids.shape, np.float32)
         with self._naming(bags.ids, "push_bags"):
-            call(lib.rh_push_bags, self._handle, C.byref(bags.struct), arrays.address(grads), where,
-                 None if d_weights is None else arrays.address(d_weights))
+            call(lib.rh_push_bags, self._handle, C.byref(bags.struct), address(grads), where,
+                 None if d_weights is None else address(d_weights))
         return d_weights
 
     # ---- the table as a whole ----
@@ -209,15 +210,15 @@ class Table:
 
     def freeze_ids(self, ids: Any, until_clock: int = 0) -> None:
         """As freeze, for the rows of a list. IndexError for an id out of range."""
-        ids = arrays.ids_of(ids, "freeze_ids")
+        ids = ids_of(ids, "freeze_ids")
         with self._naming(ids, "freeze_ids"):
-            call(lib.rh_freeze_ids, self._handle, arrays.address(ids), ids.size, until_clock)
+            call(lib.rh_freeze_ids, self._handle, address(ids), ids.size, until_clock)
 
     def unfreeze_ids(self, ids: Any) -> None:
         """As unfreeze, for the rows of a list. IndexError for an id out of range."""
-        ids = arrays.ids_of(ids, "unfreeze_ids")
+        ids = ids_of(ids, "unfreeze_ids")
         with self._naming(ids, "unfreeze_ids"):
-            call(lib.rh_unfreeze_ids, self._handle, arrays.address(ids), ids.size)
+            call(lib.rh_unfreeze_ids, self._handle, address(ids), ids.size)
 
     def _range(self, first: int, count: Optional[int], what: str) -> "tuple[int, int]":
         rows = self.num_embeddings
@@ -280,9 +281,9 @@ class Table:
         options.vocab, options.tensor = path_of(vocab), text_of(tensor)
         rows = self.num_embeddings
         if ids is not None:
-            chosen = arrays.ids_of(ids, "export").reshape(-1)
-            arrays.check_ids(chosen, rows, "export", self.name)
-            options.n, options.ids, rows = chosen.size, arrays.address(chosen), chosen.size
+            chosen = ids_of(ids, "export").reshape(-1)
+            check_ids(chosen, rows, "export", self.name)
+            options.n, options.ids, rows = chosen.size, address(chosen), chosen.size
         if words is not None:
             if len(words) != rows:
                 raise InvalidError(f"export: {len(words)} words for {rows} rows")

@@ -211,7 +211,8 @@ class Embedding(TableModule):
         """input: IntTensor or LongTensor of any shape (...), also () and empty. Returns
         (..., embedding_dim). IndexError: an id out of range, with its place."""
         flat = ids_of(input, "embedding")
-        return self._look_up(input, flat).reshape(*torch.as_tensor(input).shape, self.embedding_dim)
+        rows = self._look_up(input, flat)
+        return rows if flat is input else rows.reshape(*torch.as_tensor(input).shape, self.embedding_dim)
 
     def extra_repr(self) -> str:
         return f"{nn.Embedding.extra_repr(self)}, table={self.table.name}"  # type: ignore[arg-type]

@@ -63,9 +63,7 @@ class Source(steps.Learner):
 
     def rows(self, ids: Tensor, stored: bool) -> Tensor:
         """ids: (n) int64 on the CPU. float32 (n, dim): as a forward sees them, or the stored bits."""
-        out = torch.empty((ids.numel(), self.embedding_dim))
-        (self.table.read if stored else self.table.pull)(ids.numpy(), out=out)
-        return out
+        return torch.from_numpy((self.table.read if stored else self.table.pull)(ids.numpy()))
 
     def lookup(self, ids: Tensor, stored: bool = False, by_freq: bool = False) -> Tensor:
         """As rows, and a backward adds to the gradients of the step."""
@@ -155,4 +153,6 @@ def ids_of(input: Tensor, what: str) -> Tensor:
         raise RuntimeError(f"Expected tensor for argument #1 'indices' to have one of the following "
                            f"scalar types: Long, Int; but got {input.type()} instead (while checking "
                            f"arguments for {what})")
-    return input.detach().to("cpu", torch.int64).reshape(-1).contiguous()
+    if input.dtype is not torch.int64 or not input.is_cpu:
+        input = input.detach().to("cpu", torch.int64)
+    return input if input.dim() == 1 and input.is_contiguous() else input.reshape(-1).contiguous()
