@@ -347,7 +347,8 @@ bench-quick: all $(BENCH)
 	@RH_BIN=$(BIN) $(BENCH) --quick
 	$(bench_python) 15
 
-bench_python = @echo; RH_LIBRARY=$(LIB)/$(SO) $(or $(RH_PYTHON),/usr/bin/python3) -B tests/bench/python.py
+bench_python = @echo; ! command -v $(or $(RH_PYTHON),/usr/bin/python3) >/dev/null || \
+    RH_LIBRARY=$(LIB)/$(SO) $(or $(RH_PYTHON),/usr/bin/python3) -B tests/bench/python.py
 
 ## lint: format, warnings as errors with gcc and clang, shellcheck, floors and doors, types of Python, exported symbols
 ## format: rewrite the C files as clang-format has them

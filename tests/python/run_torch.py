@@ -9,6 +9,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, "../support"), os.path.join(here, "../../worker/python")]
 
 import check  # noqa: E402
+import torch_checkpoint  # noqa: E402
 import torch_jobs  # noqa: E402
 import torch_modules  # noqa: E402
 import torch_parameter  # noqa: E402
@@ -16,5 +17,5 @@ import torch_parity  # noqa: E402
 import torch_weight  # noqa: E402
 
 if __name__ == "__main__":
-    modules = [torch_modules, torch_weight, torch_parameter, torch_jobs]
+    modules = [torch_checkpoint, torch_modules, torch_weight, torch_parameter, torch_jobs]
     check.main(*modules, *([torch_parity] if sys.argv[1:] else []))

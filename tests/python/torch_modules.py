@@ -344,7 +344,8 @@ class Modules(unittest.TestCase):
         self.assertLess(saved.tell(), 2500)
         saved.seek(0)
         state = torch.load(saved)
-        self.assertEqual(state["0._extra_state"], {"table": "one", "num_embeddings": 6, "embedding_dim": 3})
+        self.assertEqual(state["0._extra_state"],
+                         {"table": "one", "num_embeddings": 6, "embedding_dim": 3, "checkpoint": None})
         self.assertEqual(str(make("one").load_state_dict(state)), "<All keys matched successfully>")
         self.fails(RuntimeError, "0: it was saved with another table: table is 'two' here and 'one' there",
                    make("two").load_state_dict, state)

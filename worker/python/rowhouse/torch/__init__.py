@@ -17,6 +17,11 @@ emb.weight is no tensor but a handle with the habits of one: requires_grad, torc
 and writing of rows. The modules are in no model.parameters(), which are for torch's optimizers; and in
 model.state_dict() only by the name and shape of their table. rt.Parameter is for dense tensors.
 
+A model is kept in two places: client.save("epoch-1") has the rows and all else that servers know; then
+torch.save(model.state_dict(), "epoch-1.pt") the layers, and which checkpoint they go with. In a new
+process, beside servers that were started with --restore epoch-1, load_state_dict checks that it is this
+one, and raises RuntimeError where it is another.
+
 Several workers run the same program. What changes a table as a whole (torch.nn.init.*_(emb.weight),
 .data.copy_, _weight, from_pretrained, load_state_dict with rows in it) all of them call: rank 0 does
 it, and the others wait for it."""

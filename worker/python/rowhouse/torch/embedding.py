@@ -15,6 +15,7 @@ from ..arrays import check_ids
 from ..init import Initializer
 from ..optim import Optimizer
 from .. import files
+from . import state
 from .shared import default_client, name_of, together
 from .tables import Source, ids_of
 from .weight import Weight
@@ -106,23 +107,21 @@ class TableModule(nn.Module):
                       "index out of range in self", self.table.name)
             raise
 
-    # ---- state_dict: the table's name and shape, not its rows ----
+    # ---- state_dict: the table's name and shape, and the servers' newest checkpoint; not its rows ----
 
     def get_extra_state(self) -> Dict[str, Any]:
-        return {"table": self.table.name, "num_embeddings": self.num_embeddings,
-                "embedding_dim": self.embedding_dim}
+        return state.of(self._handle._source)
 
-    def set_extra_state(self, state: Dict[str, Any]) -> None:
+    def set_extra_state(self, saved: Dict[str, Any]) -> None:
         own = self.get_extra_state()
-        differ = [f"{key} is {own[key]!r} here and {state.get(key)!r} there"
-                  for key in own if own[key] != state.get(key)]
-        if differ:
-            raise RuntimeError("; ".join(differ))
+        wrong = state.other_table(own, saved) or state.other_rows(own, saved)
+        if wrong is not None:
+            raise RuntimeError(wrong)
 
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, local_metadata: Any,
                               strict: bool, missing_keys: List[str], unexpected_keys: List[str],
                               error_msgs: List[str]) -> None:
-        """Of ours: the name and shape must agree. Of an nn.Embedding: its rows are written."""
+        """Of ours: name, shape and checkpoint must agree. Of an nn.Embedding: its rows are written."""
         key, extra = prefix + "weight", prefix + "_extra_state"
         if isinstance(state_dict.get(key), Tensor):
             rows = state_dict[key]
@@ -132,11 +131,13 @@ class TableModule(nn.Module):
                 error_msgs.append(f"size mismatch for {key}: copying a param with shape {rows.shape} from "
                                   f"checkpoint, the shape in current model is {self.weight.shape}.")
         elif extra in state_dict:
-            try:
-                self.set_extra_state(state_dict[extra])
-            except RuntimeError as error:
-                error_msgs.append(f"{prefix[:-1] or type(self).__name__}: it was saved with another table: "
-                                  f"{error}")
+            own, saved = self.get_extra_state(), state_dict[extra]
+            of_table = state.other_table(own, saved)
+            of_rows = None if of_table else state.other_rows(own, saved)
+            if of_table:
+                error_msgs.append(f"{prefix[:-1] or type(self).__name__}: {of_table}")
+            elif of_rows and of_rows not in error_msgs:  # which all tables say
+                error_msgs.append(of_rows)
         elif strict:
             missing_keys.append(extra)
         if strict:
