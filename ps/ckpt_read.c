@@ -11,8 +11,6 @@
 #include "ps/ckpt_file.h"
 #include "ps/opt.h"
 
-enum { READ_BYTES = 1 << 20 };
-
 struct ckpt_reader {
     const struct ckpt_manifest *m;
     struct ckpt_fd file;
@@ -319,39 +317,59 @@ rh_status ckpt_reader_block(struct ckpt_reader *r, uint32_t i, struct ckpt_block
 
 /* ---- every byte ---- */
 
-static rh_status verify_sum(struct ckpt_reader *r, void (*progress)(void *arg, uint64_t bytes),
-                            void *arg) {
-    struct hash_sum *sum = hash_sum_new();
-    uint8_t *p = malloc(READ_BYTES);
-    rh_status st = sum != NULL && p != NULL
-                       ? RH_OK
-                       : err_set(RH_ENOMEM, "no memory to verify %s", r->file.name);
-    for (uint64_t at = 0, n; st == RH_OK && at < r->bytes; at += n) {
-        n = r->bytes - at < READ_BYTES ? r->bytes - at : READ_BYTES;
-        st = ckpt_read(&r->file, p, n, at);
-        if (st != RH_OK)
-            break;
-        hash_sum_add(sum, p, n);
-        if (progress != NULL)
-            progress(arg, n);
+struct verifying {
+    struct ckpt_reader *r;
+    struct hash_sum *sum; /* of the bytes before at */
+    uint64_t at;
+    void (*progress)(void *arg, uint64_t bytes);
+    void *arg;
+};
+
+/* The next n bytes, which lie in r->packed. */
+static void add(struct verifying *v, uint64_t n) {
+    hash_sum_add(v->sum, v->r->packed, n);
+    v->at += n;
+    if (v->progress != NULL)
+        v->progress(v->arg, n);
+}
+
+/* What is no block. */
+static rh_status add_up_to(struct verifying *v, uint64_t end) {
+    rh_status st = RH_OK;
+    while (st == RH_OK && v->at < end) {
+        uint64_t n = end - v->at < CKPT_RAW_MAX ? end - v->at : CKPT_RAW_MAX;
+        st = ckpt_read(&v->r->file, v->r->packed, n, v->at);
+        if (st == RH_OK)
+            add(v, n);
     }
-    if (st == RH_OK) {
-        struct hash128 is = hash_sum_end(sum), want = r->m->files[r->shard].sum;
-        if (is.low != want.low || is.high != want.high)
-            st = damaged(r, "its XXH3-128 is not what the manifest says");
-    }
-    free(p);
-    if (sum != NULL)
-        hash_sum_free(&sum);
     return st;
+}
+
+static rh_status verify(struct verifying *v) {
+    struct ckpt_reader *r = v->r;
+    rh_status st = add_up_to(v, CKPT_HEADER);
+    for (uint32_t i = 0; st == RH_OK && i < r->n; i++) {
+        struct ckpt_block b;
+        st = ckpt_reader_block(r, i, &b);
+        if (st == RH_OK)
+            add(v, r->entries[i].packed);
+    }
+    if (st == RH_OK)
+        st = add_up_to(v, r->bytes);
+    if (st != RH_OK)
+        return st;
+    struct hash128 is = hash_sum_end(v->sum), want = r->m->files[r->shard].sum;
+    if (is.low != want.low || is.high != want.high)
+        return damaged(r, "its XXH3-128 is not what the manifest says");
+    return RH_OK;
 }
 
 rh_status ckpt_reader_verify(struct ckpt_reader *r, void (*progress)(void *arg, uint64_t bytes),
                              void *arg) {
-    rh_status st = RH_OK;
-    for (uint32_t i = 0; st == RH_OK && i < r->n; i++) {
-        struct ckpt_block b;
-        st = ckpt_reader_block(r, i, &b);
-    }
-    return st == RH_OK ? verify_sum(r, progress, arg) : st;
+    struct verifying v = {.r = r, .sum = hash_sum_new(), .progress = progress, .arg = arg};
+    if (v.sum == NULL)
+        return err_set(RH_ENOMEM, "no memory to verify %s", r->file.name);
+    rh_status st = verify(&v);
+    hash_sum_free(&v.sum);
+    return st;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/hash.h"
 #include "ps/ckpt_base64.h"
 #include "ps/ckpt_folder.h"
 #include "tests/support/ckpt_job.h"
@@ -110,6 +111,24 @@ START_TEST(a_file_of_another_checkpoint_is_refused_by_name) {
     ck_assert_int_eq(look(), RH_ECORRUPT);
     ck_assert_ptr_nonnull(strstr(err_text(), "DIR/a/shard-00000-of-00001.rhs is of another "
                                              "checkpoint: shard 0 of 1, generation 2"));
+}
+END_TEST
+
+/* Every block of it is right, and so is the manifest's own sum. */
+START_TEST(a_file_with_another_sum_than_the_manifest_says_is_refused) {
+    static const char member[] = "\"xxh3_128\": \"";
+    struct disk_node *m = file("MANIFEST.json");
+    char sum[HASH128_TEXT];
+    uint8_t *digit = memmem(m->bytes + 48, m->len - 48, member, strlen(member));
+    ck_assert_ptr_nonnull(digit);
+    digit += strlen(member);
+    *digit = *digit == '0' ? '1' : '0';
+    hash128_text(hash128(m->bytes + 48, m->len - 48), sum);
+    memcpy(m->bytes + 13, sum, 32);
+    ck_assert_int_eq(look(), RH_ECORRUPT);
+    ck_assert_str_eq(err_text(),
+                     "DIR/a/shard-00000-of-00001.rhs is damaged: its XXH3-128 is not what "
+                     "the manifest says");
 }
 END_TEST
 
@@ -225,6 +244,7 @@ Suite *ckpt_damage_suite(void) {
     tcase_add_loop_test(t, every_length_but_its_own_is_found, 0, 2);
     tcase_add_test(t, any_bytes_under_right_sums_are_read_or_refused);
     tcase_add_test(t, a_file_of_another_checkpoint_is_refused_by_name);
+    tcase_add_test(t, a_file_with_another_sum_than_the_manifest_says_is_refused);
     tcase_add_test(t, names_are_names_and_never_paths);
     tcase_add_test(t, base64_is_that_of_the_rfc);
     tcase_add_test(t, a_manifest_comes_back_as_it_was);
