@@ -25,6 +25,18 @@ static const struct rows_kind {
 
 enum { N_KINDS = sizeof kinds / sizeof *kinds, FLOATS = 3, PATH = 256, HUGE_PAGE = 2 << 20 };
 
+/* What one side has taken, round by round, in seconds. */
+struct seen {
+    double wall[MEASURE_ROUNDS_MAX], thread[MEASURE_ROUNDS_MAX];
+};
+
+/* What it comes to. Bytes per second by the clock on the wall; seconds that this thread worked, the
+ * kernel's work for it included, for each GB: what else the machine does is hardly in those. */
+struct speed {
+    struct rate rate;
+    double thread_s_per_gb;
+};
+
 /* One kind of rows, on which both sides run. */
 struct run {
     const struct bench_ckpt *o;
@@ -35,7 +47,7 @@ struct run {
     char folder[PATH], manifest[PATH]; /* of the checkpoint "a" */
     char file[PATH], copy[PATH];       /* its shard's, and cp's */
     uint64_t bytes;                    /* of the file */
-    struct rate copied;
+    struct speed copied;
     void *memory; /* (memory_bytes) to read into; every page of it was touched */
     size_t memory_bytes;
 };
@@ -93,19 +105,25 @@ static bool signal_waits(void) {
                                    sigismember(&s, SIGHUP) == 1);
 }
 
-static rh_status timed(rh_status (*side)(struct run *), struct run *r, double *seconds) {
+static rh_status timed(rh_status (*side)(struct run *), struct run *r, struct seen *seen,
+                       unsigned round) {
     if (signal_waits())
         return err_set(RH_EIO, "stopped by a signal");
-    int64_t begin_us = clock_now_us();
+    const int64_t begin_us = clock_now_us();
+    const double begin_s = measure_thread_s();
     rh_status st = side(r);
-    *seconds = (double)(clock_now_us() - begin_us) * 1e-6;
+    seen->thread[round] = measure_thread_s() - begin_s;
+    seen->wall[round] = (double)(clock_now_us() - begin_us) * 1e-6;
     return st;
 }
 
-static struct rate rate_of(const struct run *r, double *seconds, unsigned n) {
+static struct speed speed_of(const struct run *r, struct seen *seen) {
+    const unsigned n = r->o->rounds;
     for (unsigned i = 0; i < n; i++)
-        seconds[i] = (double)r->bytes / (seconds[i] > 0 ? seconds[i] : 1e-9);
-    return measure_rate(seconds, n);
+        seen->wall[i] = (double)r->bytes / (seen->wall[i] > 0 ? seen->wall[i] : 1e-9);
+    return (struct speed){.rate = measure_rate(seen->wall, n),
+                          .thread_s_per_gb =
+                              measure_rate(seen->thread, n).median / ((double)r->bytes / 1e9)};
 }
 
 static void remove_saved(struct run *r) {
@@ -114,30 +132,30 @@ static void remove_saved(struct run *r) {
     (void)rmdir(r->folder);
 }
 
-static rh_status run_saves(struct run *r, struct rate *ours) {
-    double a[MEASURE_ROUNDS_MAX], b[MEASURE_ROUNDS_MAX];
+static rh_status run_saves(struct run *r, struct speed *ours) {
+    struct seen a, b;
     rh_status st = RH_OK;
     for (unsigned i = 0; st == RH_OK && i < r->o->rounds; i++) {
         remove_saved(r);
-        st = timed(save, r, &a[i]);
+        st = timed(save, r, &a, i);
         if (st == RH_OK)
-            st = timed(copy, r, &b[i]);
+            st = timed(copy, r, &b, i);
         plain_file_remove(r->copy, r->o->dir);
     }
     if (st == RH_OK)
         st = plain_file_bytes(r->file, &r->bytes);
     if (st != RH_OK)
         return st;
-    *ours = rate_of(r, a, r->o->rounds);
-    r->copied = rate_of(r, b, r->o->rounds);
+    *ours = speed_of(r, &a);
+    r->copied = speed_of(r, &b);
     return RH_OK;
 }
 
-static rh_status restore_once(struct run *r, double *seconds) {
+static rh_status restore_once(struct run *r, struct seen *seen, unsigned round) {
     rh_status st = full_shard_empty(&r->full);
     if (st != RH_OK)
         return st;
-    st = timed(restore, r, seconds);
+    st = timed(restore, r, seen, round);
     if (st == RH_OK && full_shard_digest(&r->full) != r->digest)
         st = err_set(RH_EIO, "what was restored is not what was saved");
     full_shard_free(&r->full);
@@ -145,50 +163,53 @@ static rh_status restore_once(struct run *r, double *seconds) {
 }
 
 /* cache: makes the file warm or cold before each side. *able: it could. */
-static rh_status run_restores(struct run *r, bool (*cache)(const char *path), struct rate *ours,
-                              struct rate *others, bool *able) {
-    double a[MEASURE_ROUNDS_MAX], b[MEASURE_ROUNDS_MAX];
+static rh_status run_restores(struct run *r, bool (*cache)(const char *path), struct speed *ours,
+                              struct speed *others, bool *able) {
+    struct seen a, b;
     rh_status st = RH_OK;
     *able = true;
     for (unsigned i = 0; st == RH_OK && *able && i < r->o->rounds; i++) {
         *able = cache(r->file);
         if (*able)
-            st = restore_once(r, &a[i]);
+            st = restore_once(r, &a, i);
         *able = *able && cache(r->file);
         if (st == RH_OK && *able)
-            st = timed(read_all, r, &b[i]);
+            st = timed(read_all, r, &b, i);
     }
     if (st == RH_OK && *able) {
-        *ours = rate_of(r, a, r->o->rounds);
-        *others = rate_of(r, b, r->o->rounds);
+        *ours = speed_of(r, &a);
+        *others = speed_of(r, &b);
     }
     return st;
 }
 
 /* ---- the table ---- */
 
-static void print_rate(const struct rate *r) {
-    char text[64] = "-";
-    if (r->median > 0)
+static void print_speed(const struct speed *s) {
+    const struct rate *r = &s->rate;
+    char text[64] = "-", thread[16] = "";
+    if (r->median > 0) {
         snprintf(text, sizeof text, "%.2f [%.2f..%.2f]", r->median / 1e9, r->low / 1e9,
                  r->high / 1e9);
-    printf(" %-19s", text);
+        snprintf(thread, sizeof thread, "%.2f", s->thread_s_per_gb);
+    }
+    printf(" %-17s %-4s", text, thread);
 }
 
-static double ratio(const struct rate *ours, const struct rate *other) {
-    return other->median > 0 ? ours->median / other->median : 0;
+static double ratio(const struct speed *ours, const struct speed *other) {
+    return other->rate.median > 0 ? ours->rate.median / other->rate.median : 0;
 }
 
-static void print_line(const struct run *r, const char *work, const struct rate *ours,
-                       const struct rate *read, double goal) {
-    const double of_copy = ratio(ours, &r->copied);
-    printf("%-12s %5.2f %-13s", r->kind->name, (double)r->bytes / 1e9, work);
-    print_rate(ours);
-    print_rate(&r->copied);
-    print_rate(read);
+static void print_line(const struct run *r, const char *work, const struct speed *ours,
+                       const struct speed *read, double goal) {
+    const double of_copy = ratio(ours, &r->copied), of_read = ratio(ours, read);
+    printf("%-11s %4.2f %-13s", r->kind->name, (double)r->bytes / 1e9, work);
+    print_speed(ours);
+    print_speed(&r->copied);
+    print_speed(read);
     printf(" %5.2f ", of_copy);
-    if (read->median > 0)
-        printf(" %7.2f", ratio(ours, read));
+    if (of_read > 0)
+        printf(" %7.2f", of_read);
     else
         printf(" %7s", "-");
     printf("  %s\n", r->kind->zeros ? "" : of_copy >= goal ? "reached" : "BELOW ITS GOAL");
@@ -196,20 +217,20 @@ static void print_line(const struct run *r, const char *work, const struct rate 
 }
 
 static rh_status print_restores(struct run *r, const char *work, bool (*cache)(const char *path)) {
-    struct rate ours, read;
+    struct speed ours, read;
     bool able;
     rh_status st = run_restores(r, cache, &ours, &read, &able);
     if (st == RH_OK && able)
         print_line(r, work, &ours, &read, GOAL_RESTORE);
     else if (st == RH_OK)
-        printf("%-12s %5.2f %-13s not here: the system does as it likes with its cache\n",
+        printf("%-11s %4.2f %-13s not here: the system does as it likes with its cache\n",
                r->kind->name, (double)r->bytes / 1e9, work);
     return st;
 }
 
 static rh_status run_lines(struct run *r) {
-    const struct rate none = {0};
-    struct rate saved;
+    const struct speed none = {0};
+    struct speed saved;
     rh_status st = full_shard_new(r->o->rows, r->o->dim, r->kind->zeros, &r->full);
     if (st != RH_OK)
         return st;
@@ -249,17 +270,18 @@ rh_status bench_ckpt(const struct bench_ckpt *o) {
     rh_status st = plain_file_room(o->dir, &room);
     printf(
         "\nSaving and restoring %" PRIu64
-        " rows of dim %u with SparseAdam's state, %.2f GB in memory: GB "
-        "of the file\nper second, median [lowest..highest]; the medians' ratio. Goals: %.1f of cp "
-        "+ sync for a save, %.1f for a restore.\n\n",
+        " rows of dim %u with SparseAdam's state, %.2f GB in memory: GB of the file per\n"
+        "second, median [lowest..highest], and behind it seconds of this thread for each GB; the "
+        "medians' ratio.\nGoals: %.1f of cp + sync for a save of random rows, %.1f for a "
+        "restore.\n\n",
         o->rows, o->dim, bytes / 1e9, GOAL_SAVE, GOAL_RESTORE);
     if (st == RH_OK && (double)room < need) {
         printf("not here: %s has %.1f GB free, %.1f are needed (TMPDIR says where)\n", o->dir,
                (double)room / 1e9, need / 1e9);
         return RH_OK;
     }
-    printf("%-12s %5s %-13s %-19s %-19s %-19s %5s  %7s\n", "rows", "GB", "work", "rowhouse",
-           "cp + sync", "read", "of cp", "of read");
+    printf("%-11s %4s %-13s %-17s %-4s %-17s %-4s %-17s %-4s %5s  %7s\n", "rows", "GB", "work",
+           "rowhouse", "s/GB", "cp + sync", "s/GB", "read", "s/GB", "of cp", "of read");
     hold_signals(&before);
     for (size_t k = 0; st == RH_OK && k < N_KINDS; k++)
         if (o->only == NULL || strcmp(o->only, kinds[k].name) == 0)
