@@ -286,6 +286,11 @@ test_servers_that_have_gone_on_are_refused() {
     trainers whole -checkpoint-every 700
     finished whole
     refused 'worker 0 is at clock 722, and was at 701: these servers have gone on since' -resume
+    trainers again -epoch 1
+    finished again
+    grep -q '^worker 0 was at these servers before, and begins at the beginning' "$dir/again.err.0" ||
+        fail "nothing was said of it: $(cat "$dir/again.err.0")"
+    grep -q 'servers before' "$dir/whole.err.0" && fail 'the first said so too'
     stop_all
 }
 

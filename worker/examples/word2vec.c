@@ -86,12 +86,13 @@ static const struct conf_item ITEMS[] = {
      "Words of text in a batch; 0: 10,000, and fewer with more than one worker or thread."},
     {.type = CONF_SECTION, .help = "Checkpoints, in the servers' --checkpoint-dir"},
     {"checkpoint-every", CONF_INT, SETTING(checkpoint_every), "0", 0, 1e15, NULL, "N",
-     "Saves one when N batches more of a worker are done, in place of the one before; 0: never."},
+     "Saves one when N batches more of a worker are done, in place of the one before; the same for "
+     "all workers. 0: never."},
     {"checkpoint-name", CONF_STRING, SETTING(checkpoint_name), "word2vec", 0, 0, NULL, "NAME",
      "What it is called."},
     {"resume", CONF_BOOL, SETTING(resume), "no", 0, 0, NULL, NULL,
      "Goes on from the checkpoint that the servers were started from (--restore), with the same "
-     "text, settings and number of workers; servers may be more or fewer."},
+     "text, settings and number of workers, all of which resume; servers may be more or fewer."},
 };
 
 static int exit_code(rh_status s) {
@@ -219,8 +220,17 @@ static rh_status take_place(struct training *t, struct lane *l, const struct cur
     return s;
 }
 
-static rh_status find_place(const struct training *t, struct cursor *out) {
+/* Where to begin, if not at the beginning. */
+static rh_status find_place(const struct training *t, bool resumes, struct cursor *out) {
     rh_checkpoint_info info;
+    if (!resumes) {
+        if (rh_clock(t->client) > 0)
+            fprintf(stderr,
+                    "worker %" PRIu32 " was at these servers before, and begins at the "
+                    "beginning all the same; -resume goes on from a checkpoint\n",
+                    rh_rank(t->client));
+        return RH_OK;
+    }
     rh_status s = checkpoints_find(t->checkpoints, out, &info);
     if (s == RH_OK && rh_rank(t->client) == 0)
         fprintf(stderr,
@@ -262,8 +272,8 @@ static rh_status work(const struct settings *set, struct training *t, const char
     struct thread *threads = calloc(n, sizeof *threads);
     struct cursor begin = {0};
     rh_status s = threads ? RH_OK : err_set(RH_ENOMEM, "no memory for %u threads", n);
-    if (s == RH_OK && set->resume)
-        s = find_place(t, &begin);
+    if (s == RH_OK)
+        s = find_place(t, set->resume, &begin);
     if (s == RH_OK)
         s = open_tables(t);
     if (s == RH_OK && rank == 0)
