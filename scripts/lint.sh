@@ -117,14 +117,14 @@ lint_symbols() {
 
 # Not everybody has it, and PyTorch, whose types it reads.
 lint_types() {
-    local python=${RH_PYTHON:-/usr/bin/python3} cache
+    local python=${RH_PYTHON:-/usr/bin/python3} folders=(worker/python/examples tests/{python,support,bench})
     if ! "$python" -c 'import mypy, numpy, torch' 2>/dev/null; then
         echo "lint: types are not checked: $python has no mypy, numpy or torch (Debian: python3-...)"
         return
     fi
-    cache=$PWD/${BUILD:-build}/mypy
-    (cd worker/python && "$python" -m mypy --no-error-summary --cache-dir "$cache" -p rowhouse) ||
-        breach 'mypy found faults in worker/python'
+    MYPYPATH=$(printf '%s:' worker/python "${folders[@]}") "$python" -m mypy --no-error-summary \
+        --cache-dir "${BUILD:-build}/mypy" worker/python/rowhouse "${folders[@]}" ||
+        breach 'mypy found faults in worker/python or tests'
 }
 
 [ $# -gt 0 ] || set -- format shell floors types build symbols

@@ -92,7 +92,7 @@ class BagByFrequency(nn.EmbeddingBag):
 
 class Parity(unittest.TestCase):
     servers = None
-    of_torch = {}  # what torch came to: the same for every transport
+    of_torch: dict = {}  # what torch came to: the same for every transport
 
     def setUp(self):
         self.client = rowhouse.connect("local:2" if self.servers is None else self.servers.addresses)

@@ -15,7 +15,7 @@ ID_TYPES = np.dtype(np.int64), np.dtype(np.uint64)
 
 # What stands in the way of every pull and push has few steps: it runs when the processor's caches are
 # full of rows, and every step is memory that has to come back first.
-_from_buffer = c_char.from_buffer
+_from_buffer: Any = c_char.from_buffer
 
 
 def as_array(given: Any) -> np.ndarray:

@@ -153,6 +153,6 @@ def ids_of(input: Tensor, what: str) -> Tensor:
         raise RuntimeError(f"Expected tensor for argument #1 'indices' to have one of the following "
                            f"scalar types: Long, Int; but got {input.type()} instead (while checking "
                            f"arguments for {what})")
-    if input.dtype is not torch.int64 or not input.is_cpu:
+    if input.dtype is not torch.int64 or input.device.type != "cpu":
         input = input.detach().to("cpu", torch.int64)
     return input if input.dim() == 1 and input.is_contiguous() else input.reshape(-1).contiguous()
