@@ -5,13 +5,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/err.h"
+#include "common/rng.h"
+#include "ps/ckpt_folder.h"
+#include "ps/ckpt_shard.h"
 #include "tests/support/job.h"
 #include "tests/support/moment.h"
 #include "tests/support/scratch.h"
+#include "tests/support/seed.h"
 
 enum { SAVES = 10, STEPS_BSP = 40 };
 
@@ -169,6 +175,143 @@ START_TEST(servers_without_a_folder_refuse_to_save_and_say_what_to_do) {
 }
 END_TEST
 
+/* ---- tables that come and go ---- */
+
+enum { ROWS = 10000, ROW_DIM = 4, CHANGES = 6 };
+
+/* What all rows of a worker's table are; its cursor. */
+struct state {
+    uint64_t steps;
+    float value, initial; /* initial: of a row that was not touched */
+    uint64_t there;       /* 0: it has dropped the table */
+};
+
+static void name_of(uint32_t rank, char name[16]) {
+    snprintf(name, 16, "t%u", rank);
+}
+
+static void write_all(rh_table *t, float value) {
+    static _Thread_local uint64_t ids[ROWS];
+    static _Thread_local float rows[ROWS * ROW_DIM];
+    for (uint32_t i = 0; i < ROWS; i++)
+        ids[i] = i;
+    for (uint32_t i = 0; i < ROWS * ROW_DIM; i++)
+        rows[i] = value;
+    ck_assert_ok(rh_write(t, ids, ROWS, rows));
+}
+
+/* One thing that concerns every row. */
+static void change(rh_client *c, rh_table **t, const char *name, uint64_t what, struct state *is) {
+    if (*t == NULL) {
+        *t = job_table(c, name, ROWS, ROW_DIM);
+        *is = (struct state){.steps = is->steps, .there = 1};
+    }
+    switch (what) {
+    case 0:
+        ck_assert_ok(rh_table_reset(*t));
+        is->value = is->initial;
+        break;
+    case 1:
+        is->value = is->initial = (float)is->steps;
+        ck_assert_ok(rh_table_init(*t, rh_constant(is->value), 0, 1));
+        break;
+    case 2:
+        ck_assert_ok(rh_table_drop(t));
+        is->there = 0;
+        break;
+    default:
+        is->value = (float)is->steps;
+        write_all(*t, is->value);
+    }
+}
+
+static void *change_all_the_while(void *arg) {
+    struct worker *w = arg;
+    struct state is = {0};
+    struct rng g;
+    char name[16];
+    rh_table *t = NULL;
+    rh_client *c = job_connect(&job, w->rank);
+    name_of(w->rank, name);
+    rng_init(&g, w->steps, w->rank);
+    while (!atomic_load(w->stop)) {
+        is.steps++;
+        change(c, &t, name, rng_below(&g, CHANGES), &is);
+        ck_assert_ok(rh_set_cursor(c, &is, sizeof is));
+        ck_assert_ok(rh_tick(c));
+    }
+    rh_close(c);
+    return NULL;
+}
+
+static void all_rows_are(const struct ckpt_fd *folder, const struct ckpt_manifest *m, uint32_t rank,
+                         const struct state *is) {
+    static uint64_t ids[ROWS];
+    static float rows[ROWS * ROW_DIM];
+    char name[16];
+    const struct ckpt_table *found = NULL;
+    struct table *t;
+    name_of(rank, name);
+    for (uint32_t i = 0; i < m->n_tables; i++)
+        if (m->tables[i].dropped_by == CKPT_NOT_DROPPED && strcmp(m->tables[i].name, name) == 0)
+            found = &m->tables[i];
+    ck_assert_msg((found != NULL) == (is->there != 0), "%s is%s there", name, found ? "" : " not");
+    if (found == NULL)
+        return;
+    for (uint32_t i = 0; i < ROWS; i++)
+        ids[i] = i;
+    ck_assert_msg(ckpt_table_load(folder, m, found->number, 0, 1, true, &t) == RH_OK, "%s",
+                  err_text());
+    ck_assert_int_eq(table_locate(t, (const uint8_t *)ids, ROWS), RH_OK);
+    table_read(t, (const uint8_t *)ids, ROWS, (uint8_t *)rows);
+    for (uint32_t i = 0; i < ROWS * ROW_DIM; i++)
+        ck_assert_msg(rows[i] == is->value, "row %u of %s is %g, not %g", i / ROW_DIM, name,
+                      (double)rows[i], (double)is->value);
+    table_free(&t);
+}
+
+static void check_tables(const char *name) {
+    struct ckpt_io *io;
+    struct ckpt_fd folder;
+    struct ckpt_manifest m;
+    ck_assert_int_eq(ckpt_io_beneath(".", &io), RH_OK);
+    ck_assert_msg(ckpt_open(io, name, &folder, &m) == RH_OK, "%s", err_text());
+    for (uint32_t i = 0; i < m.n_workers; i++) {
+        struct state is = {0};
+        if (m.workers[i].cursor_len > 0)
+            memcpy(&is, m.workers[i].cursor, sizeof is);
+        all_rows_are(&folder, &m, m.workers[i].rank, &is);
+    }
+    ckpt_manifest_fini(&m);
+    ckpt_drop(&folder);
+    ckpt_io_free(&io);
+}
+
+START_TEST(tables_that_come_change_and_go_while_they_are_saved_are_as_they_were) {
+    atomic_bool stop = false;
+    struct worker w[MOMENT_WORKERS];
+    const uint64_t seed = test_seed("save");
+    begin(JOB_TCP, 2, MOMENT_WORKERS, _i == 0 ? RH_MODE_ASYNC : RH_MODE_BSP);
+    for (uint32_t i = 0; i < MOMENT_WORKERS; i++) {
+        w[i] = (struct worker){.rank = i, .steps = seed, .stop = &stop};
+        ck_assert_int_eq(pthread_create(&w[i].thread, NULL, change_all_the_while, &w[i]), 0);
+    }
+    rh_config look = job.cfg;
+    look.observer = 1;
+    rh_client *c;
+    ck_assert_ok(rh_connect(&look, &c));
+    for (int i = 0; i < SAVES; i++) {
+        ck_assert_ok(rh_save(c, "x"));
+        check_tables("x");
+    }
+    atomic_store(&stop, true);
+    join_all(w, MOMENT_WORKERS);
+    rh_close(c);
+}
+END_TEST
+
+/* ---- workers that wait ---- */
+
 static void *wait_at_barrier(void *arg) {
     rh_client *c = arg;
     ck_assert_ok(rh_barrier(c, 60000));
@@ -223,6 +366,8 @@ int main(void) {
                         JOB_TRANSPORTS);
     tcase_add_loop_test(tc, servers_without_a_folder_refuse_to_save_and_say_what_to_do, JOB_LOCAL,
                         JOB_TRANSPORTS);
+    tcase_add_loop_test(tc, tables_that_come_change_and_go_while_they_are_saved_are_as_they_were, 0,
+                        2);
     tcase_add_test(tc, workers_that_wait_at_a_barrier_do_not_keep_a_checkpoint_waiting);
     tcase_add_test(tc, a_worker_that_does_not_come_on_is_named_and_the_others_go_on);
     Suite *s = suite_create("save");
