@@ -172,8 +172,19 @@ static void on_undo(struct shard *s, uint32_t peer, const struct head *h,
 
 /* ---- step 1 ---- */
 
+/* Nobody gets an incarnation again that a frame still on its way may have. */
+static void keep_incarnations(const struct shard *s, struct shard *from) {
+    for (uint32_t rank = 0; rank < from->n_sessions; rank++) {
+        const struct session *was = shard_session(s, rank);
+        struct session *is = from->sessions[rank];
+        if (was != NULL && is != NULL && was->inc > is->inc)
+            is->inc = was->inc;
+    }
+}
+
 /* Everything that a checkpoint has changes hands; what is counted for people goes on. */
 static void take(struct shard *s, struct shard *from) {
+    keep_incarnations(s, from);
     shard_empty(s);
     fold_fini(&s->fold);
     fold_init(&s->fold);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,13 @@
 static int64_t real_now_ms(void *arg) {
     (void)arg;
     return clock_now_ms();
+}
+
+uint32_t client_draw(const rh_client *c) {
+    uint32_t n = 0;
+    if (getrandom(&n, sizeof n, GRND_NONBLOCK) != sizeof n)
+        n = (uint32_t)getpid() * 2654435761u ^ (uint32_t)client_now(c);
+    return n != 0 ? n : 1;
 }
 
 static int ms_until(int64_t until_ms, int64_t now_ms) {
@@ -71,15 +79,22 @@ rh_status client_check(const rh_client *c) {
     return RH_OK;
 }
 
+rh_status client_may(const rh_client *c) {
+    if (c->failed != RH_OK)
+        return client_failed(c);
+    if (c->renewing && !pthread_equal(c->renewer, pthread_self()))
+        return err_set(RH_EFENCED, "the job is being restored from a checkpoint (rh_restore)");
+    return RH_OK;
+}
+
 rh_status client_enter(rh_client *c) {
     rh_status s = client_check(c);
     if (s != RH_OK)
         return s;
     pthread_mutex_lock(&c->lock);
-    if (c->failed == RH_OK)
-        return RH_OK;
-    s = client_failed(c);
-    pthread_mutex_unlock(&c->lock);
+    s = client_may(c);
+    if (s != RH_OK)
+        pthread_mutex_unlock(&c->lock);
     return s;
 }
 
@@ -112,11 +127,10 @@ rh_status client_leave(rh_client *c, rh_status status) {
 
 /* ---- driving ---- */
 
-/* One session is over for a reason that concerns all: nothing can be exact any more. */
-static void fail(rh_client *c, const struct link *l) {
-    c->failed = l->status;
-    c->failed_shard = l->cfg.shard;
-    snprintf(c->failed_text, sizeof c->failed_text, "%s", l->text);
+void client_fail(rh_client *c, uint32_t shard, rh_status status, const char *text) {
+    c->failed = status;
+    c->failed_shard = shard;
+    snprintf(c->failed_text, sizeof c->failed_text, "%s", text);
     c->news = true;
     for (uint32_t i = 0; i < c->shards; i++)
         link_fail(&c->links[i], c->failed, c->failed_text);
@@ -136,11 +150,14 @@ void client_drain(rh_client *c) {
         struct link *l = link_of(c, peer);
         if (l != NULL) {
             uint32_t freezes = l->freezes;
+            enum link_state state = l->state;
             link_frame(l, f, client_now(c));
+            c->news |= l->state != state; /* who joins may not be the one that polls */
             if (l->freezes != freezes)
                 atomic_store(&c->freezes, (uint32_t)(c->freezes + l->freezes - freezes));
+            /* One session is over for a reason that concerns all: nothing can be exact any more. */
             if (l->state == LINK_FAILED && c->failed == RH_OK)
-                fail(c, l);
+                client_fail(c, l->cfg.shard, l->status, l->text);
         }
         frame_unref(f);
     }
@@ -217,18 +234,24 @@ static bool is_false(const void *flag) {
 }
 
 /* A net in memory is driven by nobody, so that it is never waited for with others in mind: it would
- * not let go of the lock, and whose turn it is could not end it. */
-static void sleep_until_false(rh_client *c, const bool *flag, int64_t deadline_ms) {
+ * not let go of the lock, and whoever is waited for could not go on. */
+static void sleep_until(rh_client *c, bool (*over)(const void *arg), const void *arg,
+                        int64_t deadline_ms) {
     c->waiters++;
-    while (*flag && c->failed == RH_OK && client_now(c) < deadline_ms)
+    while (!over(arg) && c->failed == RH_OK && client_now(c) < deadline_ms)
         sleep_on(c, &c->changed, deadline_ms);
     c->waiters--;
 }
 
-bool client_wait_turn(rh_client *c, const bool *flag, int64_t deadline_ms) {
+bool client_wait_others(rh_client *c, bool (*over)(const void *arg), const void *arg,
+                        int64_t deadline_ms) {
     if (c->fd < 0)
-        sleep_until_false(c, flag, deadline_ms);
-    return client_wait(c, is_false, flag, deadline_ms) && c->failed == RH_OK;
+        sleep_until(c, over, arg, deadline_ms);
+    return client_wait(c, over, arg, deadline_ms) && c->failed == RH_OK;
+}
+
+bool client_wait_turn(rh_client *c, const bool *flag, int64_t deadline_ms) {
+    return client_wait_others(c, is_false, flag, deadline_ms);
 }
 
 rh_status client_late(const rh_client *c, const char *what, uint32_t shard, enum wire_kind kind,

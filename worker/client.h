@@ -42,6 +42,7 @@ struct rh_table {
     atomic_uint_fast64_t thaws;  /* pushes of clocks below it are dropped, as far as we know */
     bool pushed;                 /* in this clock. Under the client's lock */
     bool dropped;                /* likewise: its name, if it is open again, is another handle's */
+    atomic_bool lost;            /* by a restore: its number may be another table's */
 
     /* frozen.c's: which rows a push may leave out. */
     atomic_uint_fast64_t told; /* the client's freezes when the shards told it, or FROZEN_UNKNOWN */
@@ -104,6 +105,11 @@ struct rh_client {
     rh_status owed_status; /* the first refusal of an op that nobody waited for any more */
     char owed_text[ERR_TEXT_MAX];
 
+    /* A thread is about to join the job anew, since it was restored: other threads' calls fail. */
+    bool renewing;
+    pthread_t renewer;
+    uint32_t unbegun; /* operations that are made, and not in flight yet */
+
     struct rh_table *tables;
     struct rh_param *params;
     struct rh_op *live, *spare; /* operations in use, and kept for use */
@@ -125,7 +131,7 @@ void client_free(rh_client *c);
 
 /* ---- for every public function ---- */
 
-/* Locks. RH_EINVAL in a forked child, or what the client has failed with: then it is not locked. */
+/* Locks. RH_EINVAL in a forked child, or as client_may: then it is not locked. */
 rh_status client_enter(rh_client *c) MUST_CHECK;
 
 /* The same for those that need no lock yet. */
@@ -149,8 +155,21 @@ bool client_wait(rh_client *c, bool (*over)(const void *arg), const void *arg, i
 /* Waits until *flag is false; true if it is. */
 bool client_wait_turn(rh_client *c, const bool *flag, int64_t deadline_ms);
 
+/* As client_wait, for what other threads do without a word to the net. */
+bool client_wait_others(rh_client *c, bool (*over)(const void *arg), const void *arg,
+                        int64_t deadline_ms);
+
 /* What the client has failed with, for this thread. */
 rh_status client_failed(const rh_client *c);
+
+/* What the client has failed with, or RH_EFENCED: another thread is joining the job anew. */
+rh_status client_may(const rh_client *c) MUST_CHECK;
+
+/* From now on it has failed with this; every operation in flight is done with it. */
+void client_fail(rh_client *c, uint32_t shard, rh_status status, const char *text);
+
+/* A random number that is not 0. */
+uint32_t client_draw(const rh_client *c);
 
 /* what has asked a shard for something of that kind at since_ms, and its deadline has passed:
  * RH_EUNREACHABLE if the shard is silent, else RH_ETIMEDOUT; the text says who waits for whom. */

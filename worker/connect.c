@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "common/hash.h"
 #include "worker/local.h"
+#include "worker/op.h"
 
 /* Without a wire a part costs little, and one that stays in the core's own cache between being
  * gathered and being read makes a pull a fifth faster. Over sockets, small parts cost wake-ups. */
@@ -103,12 +102,58 @@ static rh_status join(rh_client *c, int timeout_ms) {
     return RH_OK;
 }
 
+/* ---- joining again ---- */
+
+/* An operation that nobody waits for. */
+static void forget(rh_op **op, bool waited_for) {
+    if (*op == NULL || waited_for)
+        return;
+    op_recycle(*op);
+    *op = NULL;
+}
+
+static void end_sessions(rh_client *c, const char *text) {
+    for (uint32_t i = 0; i < c->shards; i++)
+        link_fail(&c->links[i], RH_EFENCED, text);
+    c->failed = RH_OK; /* a tick that is over so has said otherwise */
+    forget(&c->tick, c->ending);
+    forget(&c->barrier, c->passing);
+    c->owed_status = RH_OK;
+}
+
+/* As a client that was never in a job: all of this is said by the shards, or counted in a session. */
+static void begin_sessions(rh_client *c) {
+    for (uint32_t i = 0; i < c->shards; i++)
+        link_renew(&c->links[i]);
+    free(c->cursor);
+    c->cursor = NULL;
+    c->cursor_len = 0;
+    c->marked = 0;
+    c->clock = 0;
+    c->call = 0;
+    c->gate = false;
+    c->barriers = 0;
+    atomic_store(&c->freezes, 0);
+}
+
+static bool nothing_unbegun(const void *arg) {
+    return ((const rh_client *)arg)->unbegun == 0;
+}
+
+rh_status connect_again(rh_client *c, const char *text) {
+    end_sessions(c, text);
+    begin_sessions(c);
+    c->news = true;
+    /* What other threads had made for the life before may not begin in this one. */
+    if (!client_wait_others(c, nothing_unbegun, c, client_deadline(c, -1)))
+        return err_set(RH_ETIMEDOUT, "another thread is in the middle of a call");
+    return join(c, c->op_timeout_ms);
+}
+
 /* ---- the net ---- */
 
 static rh_status dial(rh_client *c, const rh_config *cfg) {
-    uint32_t nonce = 0;
-    if (getrandom(&nonce, sizeof nonce, GRND_NONBLOCK) != sizeof nonce)
-        nonce = (uint32_t)getpid() * 2654435761u ^ (uint32_t)client_now(c);
+    const uint32_t nonce = client_draw(c);
     for (uint32_t i = 0; i < c->shards; i++) {
         struct link_config l = {
             .net = c->net,

@@ -2,12 +2,11 @@
  * table is wholly frozen. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "proto/msg.h"
 #include "worker/frozen.h"
 #include "worker/op.h"
+#include "worker/tables.h"
 
 enum { PART_IDS = WIRE_ROWS_MAX / sizeof(uint64_t) };
 
@@ -21,12 +20,7 @@ struct freezing {
 
 /* A shard must know a repeat of an observer's freeze, which has no place in a chain. */
 static uint32_t draw_ticket(const rh_client *c) {
-    uint32_t ticket = 0;
-    if (!c->observer)
-        return 0;
-    if (getrandom(&ticket, sizeof ticket, GRND_NONBLOCK) != sizeof ticket)
-        ticket = (uint32_t)getpid() * 2654435761u ^ (uint32_t)client_now(c);
-    return ticket != 0 ? ticket : 1;
+    return c->observer ? client_draw(c) : 0;
 }
 
 static rh_status prepare(const struct freezing *z, rh_op **out) {
@@ -38,7 +32,13 @@ static rh_status prepare(const struct freezing *z, rh_op **out) {
             "observer is in none: let a worker call %s, if need be ahead of time with "
             "until_clock",
             z->what, z->table->name, z->what);
-    return op_new(z->table->c, z->what, out);
+    rh_status s = op_new(z->table->c, z->what, out);
+    if (s != RH_OK)
+        return s;
+    s = tables_check(z->table, z->what);
+    if (s != RH_OK)
+        op_free(*out);
+    return s;
 }
 
 /* Whole or not, by what this client alone has done; what the shards know of others comes on top. */

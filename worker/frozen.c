@@ -55,6 +55,15 @@ void frozen_forget(rh_table *t) {
     t->frozen = t->coming = NULL;
 }
 
+void frozen_renew(rh_table *t) {
+    if (t->asking != NULL)
+        op_recycle(t->asking); /* it is over, as all that was asked in the life before */
+    t->asking = NULL;
+    frozen_forget(t);
+    atomic_store(&t->opens, 0);
+    atomic_store(&t->told, FROZEN_UNKNOWN);
+}
+
 /* ---- asking ---- */
 
 static int by_id(const void *a, const void *b) {

@@ -27,6 +27,9 @@ void frozen_thin(rh_table *t, uint64_t clock, struct plan *plan);
  * answers is no failure here: pushes are sent whole then. */
 void frozen_ask(rh_table *t);
 
+/* Nothing is known any more: the job was restored. With the lock held. */
+void frozen_renew(rh_table *t);
+
 /* For client_free: the memory. */
 void frozen_forget(rh_table *t);
 

@@ -130,6 +130,14 @@ void link_init(struct link *l, const struct link_config *cfg) {
     l->nack_ms = INT64_MIN / 2;
 }
 
+void link_renew(struct link *l) {
+    assert(l->state == LINK_FAILED);
+    const struct link_config cfg = l->cfg;
+    const uint32_t past_inc = l->server_inc;
+    link_init(l, &cfg);
+    l->past_inc = past_inc;
+}
+
 void link_fini(struct link *l) {
     for (int i = 0; i < LINK_LANES; i++) {
         while (l->lanes[i].queued.first != NULL)
@@ -255,6 +263,10 @@ void link_submit(struct link *l, struct request *r, int64_t now_ms) {
     flow(l, now_ms);
 }
 
+void link_expect_end(struct link *l, bool ends) {
+    l->ends = ends;
+}
+
 void link_forget(struct link *l, struct request *r) {
     assert(!wire_is_op(r->head.kind));
     detach(l, r);
@@ -300,12 +312,17 @@ static void on_refuse(struct link *l, const struct head *h, struct rd *body) {
         return;
     }
     rh_status status = (rh_status)h->status;
+    struct request *r = find_flying(l, h->num);
+    if (l->ends && status == RH_EFENCED) {
+        if (r != NULL && r->head.kind == WIRE_RESTORE)
+            finish(l, r, status, text);
+        return;
+    }
     if (l->state == LINK_SAYING || status == RH_EFENCED || status == RH_EPROTO ||
         status == RH_EVERSION) {
         fail_here(l, status, text);
         return;
     }
-    struct request *r = find_flying(l, h->num);
     if (r != NULL)
         finish(l, r, status, text);
     else
@@ -357,6 +374,12 @@ static void on_answer(struct link *l, const struct head *h, struct rd *body) {
     finish(l, r, RH_OK, "");
 }
 
+/* A welcome to the life that has ended, come late. Incarnations rise. */
+static bool is_past(const struct link *l, const struct head *h) {
+    return h->kind == WIRE_WELCOME && l->past_inc != 0 &&
+           (int32_t)(h->server_inc - l->past_inc) <= 0;
+}
+
 /* True if the frame is an answer to this client, in this life of it and of the shard. */
 static bool is_ours(const struct link *l, const struct head *h) {
     if (h->kind < WIRE_REQUESTS_END)
@@ -366,7 +389,8 @@ static bool is_ours(const struct link *l, const struct head *h) {
     if (h->worker != l->cfg.worker || (h->job != l->cfg.job && h->kind != WIRE_REFUSE))
         return false;            /* a refusal may come from another job: that is then its reason */
     if (l->state == LINK_SAYING) /* what was asked before the hello was of another life */
-        return (h->kind == WIRE_WELCOME || h->kind == WIRE_REFUSE) && h->num.call == l->cfg.nonce;
+        return (h->kind == WIRE_WELCOME || h->kind == WIRE_REFUSE) && h->num.call == l->cfg.nonce &&
+               !is_past(l, h);
     return h->server_inc == l->server_inc && h->worker_inc == l->worker_inc;
 }
 

@@ -90,6 +90,7 @@ struct link {
     char text[ERR_TEXT_MAX];
 
     uint32_t worker_inc, server_inc;
+    uint32_t past_inc;    /* of the shard, in the life before; 0: there was none */
     uint32_t clock;       /* welcomed to; then that of the last request */
     uint32_t clock_floor; /* said in the hello */
     uint32_t mode, world; /* of the job, as the welcome has them */
@@ -116,6 +117,7 @@ struct link {
     int64_t alive_ms;
     uint32_t freezes; /* how many freezes it has applied, by the latest of its answers. Wraps */
     uint32_t mark;    /* generation of the last checkpoint that the lead has told us to mark; 0 */
+    bool ends;        /* see link_expect_end */
     uint64_t dropped; /* frames that were broken, late, or not for us */
 };
 
@@ -143,6 +145,14 @@ bool link_has_room(const struct link *l, enum link_lane lane, uint32_t n);
  * frame, and sends it as soon as there is credit. Ops come in the order of their numbers.
  */
 void link_submit(struct link *l, struct request *r, int64_t now_ms);
+
+/* A RESTORE is about to end this life of the shard, or (false) is not any more. Until then being
+ * fenced is news to a RESTORE alone; whatever else is asked stays unanswered until link_fail. */
+void link_expect_end(struct link *l, bool ends);
+
+/* Behind link_fail: as link_init left it, for the next life of the shard. It stays the client that it
+ * was, so that the shard takes a late hello of it for this one. */
+void link_renew(struct link *l);
 
 /* Forgets an ask that was submitted and is not done: neither take nor done will be called. */
 void link_forget(struct link *l, struct request *r);

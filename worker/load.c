@@ -10,6 +10,7 @@
 
 #include "proto/msg.h"
 #include "worker/op.h"
+#include "worker/tables.h"
 
 static const char what[] = "rh_load";
 
@@ -242,7 +243,6 @@ static rh_status begin(struct reading *g, rh_table *t, const char *path, const r
         return err_set(RH_EINVAL, "%s: an observer may look at table %s, not change it", what,
                        t->name);
     *g = (struct reading){.c = c};
-    g->ask.table = t->number;
     g->ask.format = o->format;
     rh_status s = take_string("path", path, g->ask.path);
     if (s == RH_OK)
@@ -266,7 +266,10 @@ rh_status load_by_shards(rh_table *t, const char *path, const rh_load_options *o
         free(g.at);
         return s;
     }
-    s = read_all(&g, o);
+    s = tables_check(t, what);
+    g.ask.table = t->number;
+    if (s == RH_OK)
+        s = read_all(&g, o);
     if (s == RH_OK)
         s = compare(&g);
     if (s == RH_OK) {

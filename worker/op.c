@@ -48,6 +48,8 @@ rh_status op_new(rh_client *c, const char *what, rh_op **out) {
         op->c = c;
         op->what = what;
         op->clock = c->clock;
+        op->begun = false;
+        c->unbegun++;
         op->prev = NULL;
         op->next = c->live;
         if (c->live != NULL)
@@ -59,6 +61,13 @@ rh_status op_new(rh_client *c, const char *what, rh_op **out) {
         return err_set(RH_ENOMEM, "no memory for an operation");
     *out = op;
     return RH_OK;
+}
+
+/* Who joins the job anew waits for operations that were made before, and are not in flight. */
+static void note_begun(rh_op *op) {
+    op->begun = true;
+    op->c->unbegun--;
+    op->c->news |= op->c->renewing;
 }
 
 static void unlink_live(rh_op *op) {
@@ -87,6 +96,8 @@ static size_t memory_bytes(const rh_op *op) {
 
 void op_recycle(rh_op *op) {
     rh_client *c = op->c;
+    if (!op->begun)
+        note_begun(op);
     unlink_live(op);
     if (c->spares >= SPARES_MAX || memory_bytes(op) > SPARE_BYTES_MAX) {
         op_destroy(op);
@@ -122,7 +133,7 @@ void op_free(rh_op *op) {
     take_back_counts(op);
     pthread_mutex_lock(&c->lock);
     op_recycle(op);
-    pthread_mutex_unlock(&c->lock);
+    (void)client_leave(c, RH_OK);
 }
 
 /* ---- filling ---- */
@@ -252,7 +263,7 @@ static rh_status check_room(const rh_op *op) {
 }
 
 /* An op may not enter a clock that is being ended: rh_tick waits for the clock's last op. */
-static rh_status wait_for_gate(rh_op *op) {
+static rh_status wait_for_gate(const rh_op *op) {
     rh_client *c = op->c;
     if (!c->gate || client_wait_turn(c, &c->gate, client_deadline(c, -1)))
         return RH_OK;
@@ -279,17 +290,22 @@ static void submit_one(rh_op *op, struct op_request *q, uint32_t call, uint16_t 
 
 rh_status op_submit(rh_op *op) {
     rh_client *c = op->c;
-    if (c->failed != RH_OK)
-        return client_failed(c);
+    rh_status s = client_may(c);
+    if (s != RH_OK)
+        return s;
     bool ops = has_ops(op);
     /* What ends the clock is itself behind the gate. */
     bool ends = op->n_requests > 0 && (op->requests[0].r.head.kind == WIRE_TICK ||
                                        op->requests[0].r.head.kind == WIRE_BYE);
-    rh_status s = ops && !ends ? wait_for_gate(op) : RH_OK;
+    if (ops && !ends)
+        s = wait_for_gate(op);
+    if (s == RH_OK)
+        s = client_may(c);
     if (s == RH_OK)
         s = check_room(op);
     if (s != RH_OK)
         return s;
+    note_begun(op);
     for (uint32_t i = 0; i < op->n_items; i++)
         if (op->items[i].counted)
             op->items[i].table->pushed = true;

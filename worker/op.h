@@ -58,6 +58,7 @@ struct rh_op {
     void *sink;                     /* take's */
     void (*over)(struct rh_op *op); /* when the last answer came, or NULL. Under the lock */
 
+    bool begun;    /* it was submitted */
     uint32_t left; /* requests in flight */
     bool detached; /* nobody waits: it is recycled when it is over */
     rh_status status;

@@ -10,6 +10,7 @@
 #include "common/size.h"
 #include "proto/msg.h"
 #include "worker/frozen.h"
+#include "worker/tables.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ids and rows are copied as they are");
 
@@ -61,7 +62,7 @@ static rh_status check_right(const rh_op *op, const rh_table *t, enum op_action 
                        "%s: this client is an observer: it may look at table %s, not "
                        "change it",
                        op->what, t->name);
-    return RH_OK;
+    return tables_check(t, op->what);
 }
 
 static bool wants_finite(const rh_table *t, enum op_action action) {

@@ -10,10 +10,10 @@
 #include "worker/tables.h"
 
 static rh_status check_worker(const rh_table *t, const char *what) {
-    return t->c->observer
-               ? err_set(RH_EINVAL, "%s: an observer may look at table %s, not change it", what,
-                         t->name)
-               : RH_OK;
+    if (t->c->observer)
+        return err_set(RH_EINVAL, "%s: an observer may look at table %s, not change it", what,
+                       t->name);
+    return tables_check(t, what);
 }
 
 /* The same op to every shard. */
@@ -147,13 +147,12 @@ rh_status rh_table_init(rh_table *t, rh_init init, uint64_t seed, int force) {
 rh_status rh_table_drop(rh_table **table) {
     rh_table *t = *table;
     rh_status s = check_worker(t, "rh_table_drop");
-    if (s != RH_OK)
-        return s;
     uint8_t room[16];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
     msg_put_drop(&b, &(struct msg_drop){.table = t->number});
-    s = tell_all(t, "rh_table_drop", WIRE_DROP, 0, &b);
+    if (s == RH_OK)
+        s = tell_all(t, "rh_table_drop", WIRE_DROP, 0, &b);
     if (s != RH_OK && s != RH_ENOTFOUND)
         return s;
     /* The handle stays with its client: operations in flight may still look at it. */

@@ -249,6 +249,66 @@ uint32_t rh_table_embedding_dim(const rh_table *t) {
     return t->spec.dim;
 }
 
+/* ---- in a job that was restored ---- */
+
+rh_status tables_check(const rh_table *t, const char *what) {
+    if (!atomic_load(&t->lost))
+        return RH_OK;
+    return err_set(RH_ENOTFOUND,
+                   "%s: table %s: the job was restored from a checkpoint that does not have it, or "
+                   "not as it was: open it again",
+                   what, t->name);
+}
+
+/* An initializer may have been changed since: the handle follows. */
+static bool is_same(const rh_table *t, const struct spec *s) {
+    rh_table like = {.spec = t->spec};
+    tables_renew(&like, s);
+    return spec_same(&like.spec, s, t->name) == RH_OK;
+}
+
+static void take_again(rh_table *t, const struct opened *o) {
+    tables_renew(t, &o->lead.spec);
+    t->spec.frozen = o->lead.spec.frozen;
+    t->number = o->lead.table;
+    t->pushed = false;
+    atomic_store(&t->pushes, o->pushes);
+    atomic_store(&t->thaws, o->lead.frozen ? UINT64_MAX : 0);
+    frozen_renew(t);
+}
+
+static rh_status find_again(rh_table *t, const char *what) {
+    rh_client *c = t->c;
+    struct msg_open m = {.find = true};
+    struct opened o;
+    snprintf(m.name, sizeof m.name, "%s", t->name);
+    rh_status s = open_everywhere(c, what, &m, &o);
+    if (s != RH_OK && s != RH_ENOTFOUND)
+        return s;
+    pthread_mutex_lock(&c->lock);
+    if (s == RH_OK && is_same(t, &o.lead.spec)) {
+        take_again(t, &o);
+    } else {
+        t->dropped = true;
+        atomic_store(&t->lost, true);
+    }
+    return client_leave(c, RH_OK);
+}
+
+rh_status tables_find_again(rh_client *c, const char *what) {
+    rh_status s = RH_OK;
+    for (rh_table *t = c->tables; s == RH_OK && t != NULL; t = t->next) {
+        if (t->dropped) {
+            atomic_store(&t->lost, true);
+            continue;
+        }
+        s = find_again(t, what);
+        if (s == RH_OK && !t->dropped)
+            frozen_ask(t);
+    }
+    return s;
+}
+
 /* ---- learning rates ---- */
 
 rh_status rh_set_lr(rh_table *t, double lr) {
@@ -269,7 +329,10 @@ rh_status rh_set_lr(rh_table *t, double lr) {
 
 rh_status rh_table_info(rh_table *t, struct rh_table_info *out) {
     struct facts_table f;
-    rh_status s = facts_ask_table(t->c, t->number, &f);
+    rh_status s = tables_check(t, "rh_table_info");
+    if (s != RH_OK)
+        return s;
+    s = facts_ask_table(t->c, t->number, &f);
     if (s != RH_OK)
         return err_in(s, "rh_table_info: table %s", t->name);
     *out = (struct rh_table_info){.num_embeddings = f.table.spec.rows,
