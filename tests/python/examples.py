@@ -80,22 +80,38 @@ class Local(unittest.TestCase):
 
 
 class Launched(unittest.TestCase):
-    def matches(self, name):
-        """What it prints are the losses of plain torch."""
-        example = importlib.import_module(name)
-        program = os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse")
+    def launch(self, workers, *program, meanwhile=lambda: None, **environment):
+        """What it says, what meanwhile has come to, and its exit status."""
         with subprocess.Popen(
-                [program, "run", "-s", "2", "-w", "1", "--", sys.executable, "-B", example.__file__], text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": package}) as job:
+                [os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse"), "run", "-s", "2", "-w", workers, "--",
+                 sys.executable, "-B", *program], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": f"{package}:{package}/examples", **environment}) as job:
             try:
-                plain = example.train(plain=True)  # meanwhile
-                said, _ = job.communicate(timeout=60)
+                done = meanwhile()
+                return job.communicate(timeout=60)[0], done, job.returncode
             except BaseException:
                 job.terminate()
                 raise
+
+    def matches(self, name):
+        """What it prints are the losses of plain torch."""
+        example = importlib.import_module(name)
+        said, plain, status = self.launch("1", str(example.__file__), meanwhile=lambda: example.train(plain=True))
         printed = [(int(i), float(loss)) for i, loss in re.findall(r"(\d+): loss ([\d.]+)", said)]
-        self.assertEqual((job.returncode, len(printed)), (0, len(plain) // 10), said)
+        self.assertEqual((status, len(printed)), (0, len(plain) // 10), said)
         np.testing.assert_allclose([loss for _, loss in printed], [plain[i - 1] for i, _ in printed], rtol=RTOL)
+
+    def test_two_workers_under_bsp_with_half_of_every_batch_each_learn_the_soft_prompt_of_the_whole(self):
+        path = os.path.join(os.environ.get("TMPDIR", "/tmp"), "losses")
+        program = ("import os, sys, prompt_tuning\n"  # files, because mpirun may mix what ranks print
+                   "with open(f'{sys.argv[1]}.{os.environ[\"RH_RANK\"]}', 'w') as file:\n"
+                   "    print(*prompt_tuning.train(), file=file)\n")
+        train = importlib.import_module("prompt_tuning").train
+        said, plain, status = self.launch("2", "-c", program, path, meanwhile=lambda: train(plain=True), RH_MODE="bsp")
+        self.assertEqual(status, 0, said)
+        halves = [np.loadtxt(f"{path}.{rank}") for rank in range(2)]
+        self.assertTrue((halves[0] != halves[1]).all())
+        np.testing.assert_allclose(np.mean(halves, 0), plain, rtol=RTOL)
 
     def test_the_text_classifier(self):
         self.matches("text_classifier")
