@@ -231,6 +231,24 @@ test_who_had_finished_goes_straight_to_the_end() {
     grep -q '^epoch' "$dir/on.err.0" && fail 'it trained something'
 }
 
+# Without servers: in the trainer's own process.
+test_alone_it_goes_on_too() {
+    mode=async workers=1 list=local:2
+    trainers whole
+    finished whole
+    export RH_CHECKPOINT_DIR=$dir/ck
+    mkdir "$dir/ck"
+    trainers killed -checkpoint-every 30
+    await 60 saved "$dir/ck" 4
+    { kill -KILL "${trainer[0]}" && wait; } 2>/dev/null
+    [ ! -e "$dir/killed.vec" ] || fail 'it was killed too late'
+    list=local:3
+    refused '-resume: .*no checkpoint.*none' -resume -checkpoint-name none
+    trainers on -resume
+    finished on
+    same whole on
+}
+
 # ---- what is refused ----
 
 # refused PATTERN TRAINER-FLAG...: every worker ends with status 1, one line behind the description of the text says why.

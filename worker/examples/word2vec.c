@@ -91,7 +91,8 @@ static const struct conf_item ITEMS[] = {
     {"checkpoint-name", CONF_STRING, SETTING(checkpoint_name), "word2vec", 0, 0, NULL, "NAME",
      "What it is called."},
     {"resume", CONF_BOOL, SETTING(resume), "no", 0, 0, NULL, NULL,
-     "Goes on from the checkpoint that the servers were started from (--restore), with the same "
+     "Goes on from the checkpoint that the servers were started from (--restore; with local: from "
+     "-checkpoint-name in RH_CHECKPOINT_DIR), with the same "
      "text, settings and number of workers, all of which resume; servers may be more or fewer."},
 };
 
@@ -306,6 +307,7 @@ static rh_status join(const struct settings *set, const rh_config *cfg, const st
     struct progress progress = {.epochs = (uint32_t)set->epochs};
     struct checkpoints checkpoints = {.name = set->checkpoint_name,
                                       .every = (uint64_t)set->checkpoint_every,
+                                      .inside = strncmp(cfg->servers, "local:", 6) == 0,
                                       .progress = &progress};
     struct training t = {.model = m,
                          .text = text,

@@ -78,7 +78,10 @@ rh_status checkpoints_find(const struct checkpoints *k, struct cursor *out,
         "start the servers with --restore NAME (or latest) and everything else as it was, or "
         "begin at the beginning, without -resume";
     *info = (rh_checkpoint_info){.size = sizeof *info};
-    rh_status s = from_library(rh_last_checkpoint(k->client, info));
+    rh_status s = k->inside ? from_library(rh_restore(k->client, k->name)) : RH_OK;
+    if (s != RH_OK)
+        return err_in(s, "-resume");
+    s = from_library(rh_last_checkpoint(k->client, info));
     if (s == RH_ENOTFOUND)
         return err_set(s, "-resume: there is no checkpoint to go on from: %s", way_out);
     if (s != RH_OK)

@@ -21,6 +21,7 @@ struct checkpoints {
     rh_client *client;
     const char *name;
     uint64_t every; /* steps; 0: never */
+    bool inside;    /* the shards are in this process, and have been restored from nothing */
     struct recipe recipe;
     struct progress *progress;
 
@@ -40,7 +41,7 @@ void checkpoints_save(struct checkpoints *k, uint64_t steps_done);
 bool checkpoints_pull_anew(const struct checkpoints *k, uint64_t step);
 
 /* Where this worker stood in the checkpoint that the servers were restored from, and the name of
- * that. RH_ENOTFOUND: there is none; RH_EMISMATCH: it is of another job, or the servers have gone on
+ * that; shards inside are restored here. RH_ENOTFOUND: there is none; RH_EMISMATCH: it is of another job, or the servers have gone on
  * since. The text says what to do. */
 rh_status checkpoints_find(const struct checkpoints *k, struct cursor *out,
                            rh_checkpoint_info *info) MUST_CHECK;
