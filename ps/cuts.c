@@ -316,6 +316,8 @@ uint32_t cuts_wanted(const struct shard *s, const struct session *w, const struc
 
 void cuts_mark(struct shard *s, struct session *w, uint32_t generation) {
     struct cut *c = &s->cut;
+    if (generation == 0)
+        return; /* it had something to say of its cursor */
     w->marked = generation;
     if (is_lead(s) || s->cfg.ckpt == NULL || generation <= c->generation)
         return;

@@ -80,6 +80,14 @@ void mark_after_tick(rh_client *c) {
     (void)client_leave(c, s);
 }
 
+void mark_farewell(rh_client *c) {
+    pthread_mutex_lock(&c->lock);
+    bool has_cursor = c->cursor != NULL;
+    pthread_mutex_unlock(&c->lock);
+    rh_status ignored = has_cursor ? mark_now(c, "rh_close", 0) : RH_OK;
+    (void)ignored;
+}
+
 /* ---- the cursor ---- */
 
 rh_status rh_set_cursor(rh_client *c, const void *blob, size_t len) {

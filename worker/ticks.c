@@ -263,6 +263,7 @@ void rh_close(rh_client *c) {
     if (client_check(c) != RH_OK)
         return;
     rh_op *op;
+    mark_farewell(c);
     if (!c->observer && op_new(c, "rh_close", &op) == RH_OK) {
         pthread_mutex_lock(&c->lock);
         say_goodbye(c, op);

@@ -601,6 +601,17 @@ START_TEST(cursors_are_those_of_the_newest_checkpoint_that_is_whole) {
 }
 END_TEST
 
+START_TEST(a_worker_that_has_gone_keeps_the_cursor_of_its_goodbye) {
+    join(&a, ASYNC, 1);
+    mark(&a, 0, "the end");
+    ck_assert_int_eq(talker_end(&a, WIRE_BYE, 1, 0, 1, pushes_a), WIRE_ACK);
+    struct msg_saving is = save(&o, 0, "x", 0);
+    ck_assert_uint_eq(commit(&o, &is).phase, MSG_COMMITTED);
+    struct msg_cursor_is c = cursor_of(0);
+    ck_assert(c.known == 1 && c.len == 7 && memcmp(c.bytes, "the end", 7) == 0);
+}
+END_TEST
+
 /* ---- another shard than the lead ---- */
 
 static void hello_to_shard_1(struct talker *t) {
@@ -680,6 +691,7 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, who_asks_after_the_cut_gets_none_of_an_earlier_moment);
     tcase_add_test(tc, who_has_asked_may_give_it_up);
     tcase_add_test(tc, cursors_are_those_of_the_newest_checkpoint_that_is_whole);
+    tcase_add_test(tc, a_worker_that_has_gone_keeps_the_cursor_of_its_goodbye);
     tcase_add_test(tc, another_shard_hears_of_it_by_a_mark_and_of_its_name_by_who_asks);
     tcase_add_test(tc, another_shard_gives_up_by_itself_when_nobody_comes);
     Suite *s = suite_create("cuts");
