@@ -189,8 +189,9 @@ static rh_status act(char **words, int n, const struct ckpt_tool_settings *set) 
     while (n > 0 && i < N && strcmp(words[0], actions[i]) != 0)
         i++;
     if (n == 0 || i == N)
-        return err_set(RH_EINVAL, "which of list, inspect, verify, reshard, export and save? "
-                                  "See --help");
+        return err_set(RH_EINVAL,
+                       "which of list, inspect, verify, reshard, export, save and restore? "
+                       "See --help");
     if (n != (i == 4 ? 3 : 2))
         return err_set(RH_EINVAL, "%s takes %s", words[0],
                        i == 0   ? "the folder of checkpoints"
@@ -203,11 +204,11 @@ int ckpt_tool_main(int argc, char **argv) {
     struct conf conf = {
         .program = "rowhouse ckpt",
         .usage = "list DIR | inspect|verify DIR/NAME | reshard DIR/NAME --shards M --to DIR/NAME | "
-                 "export DIR/NAME TABLE --output FILE | save NAME --servers ADDRESSES",
+                 "export DIR/NAME TABLE --output FILE | save|restore NAME --servers ADDRESSES",
         .about = "Looks at checkpoints, without any server: what there is and what is in one, "
                  "whether every byte is as it was written; rewrites one for another number of "
-                 "shards, and a table of one as a file of vectors. save is for a live job: "
-                 "rowhouse ckpt save --help.",
+                 "shards, and a table of one as a file of vectors. save and restore are for a live "
+                 "job: rowhouse ckpt save --help.",
         .items = items,
         .n_items = sizeof items / sizeof *items};
     struct ckpt_tool_settings set;

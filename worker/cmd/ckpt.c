@@ -1,5 +1,5 @@
-/* ckpt.c - `rowhouse ckpt`: save asks the servers of a live job; for the rest it steps aside for
- * rowhouse-server's tool mode, which knows the files. */
+/* ckpt.c - `rowhouse ckpt`: save and restore ask the servers of a live job; for the rest it steps aside
+ * for rowhouse-server's tool mode, which knows the files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,5 +29,7 @@ static int step_aside(int argc, char **argv) {
 int cmd_ckpt(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "save") == 0)
         return cmd_ckpt_save(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "restore") == 0)
+        return cmd_ckpt_restore(argc - 1, argv + 1);
     return step_aside(argc, argv);
 }

@@ -1,5 +1,5 @@
-/* ckpt_live.c - `rowhouse ckpt save`: the servers of a live job save a checkpoint. We come as an
- * observer, and ask. */
+/* ckpt_live.c - `rowhouse ckpt save` and `rowhouse ckpt restore`: the servers of a live job save a
+ * checkpoint, or put one in the place of what they have. We come as an observer, and ask. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -34,17 +34,18 @@ static rh_status check_name(const char *name) {
     return s;
 }
 
-static rh_status print(const struct settings *set, const rh_checkpoint_info *is, double seconds) {
+static rh_status print(const struct settings *set, const rh_checkpoint_info *is, bool restored,
+                       double seconds) {
     if (set->look.json)
         return look_print_json(json_pack("{s:s, s:I, s:I, s:f}", "name", is->name, "generation",
                                          (json_int_t)is->generation, "clock", (json_int_t)is->clock,
                                          "seconds", seconds));
-    printf("%s: generation %" PRIu64 ", clock %" PRIu64 ", saved in %.1f s\n", is->name,
-           is->generation, is->clock, seconds);
+    printf("%s: generation %" PRIu64 ", clock %" PRIu64 ", %s in %.1f s\n", is->name,
+           is->generation, is->clock, restored ? "restored" : "saved", seconds);
     return RH_OK;
 }
 
-static rh_status run(struct settings *set, const char *name) {
+static rh_status run(struct settings *set, const char *name, bool restore) {
     struct rh_checkpoint_info is = {.size = sizeof is};
     int64_t wait_s = set->timeout_s < CONNECT_S ? set->timeout_s : CONNECT_S;
     set->look.timeout_ms = wait_s * 1000;
@@ -53,14 +54,30 @@ static rh_status run(struct settings *set, const char *name) {
     if (s != RH_OK)
         return s;
     int64_t began_ms = clock_now_ms();
-    s = rh_save(set->look.client, name);
+    s = restore ? rh_restore(set->look.client, name) : rh_save(set->look.client, name);
     double seconds = (double)(clock_now_ms() - began_ms) / 1000;
     if (s == RH_OK)
         s = rh_last_checkpoint(set->look.client, &is);
     if (s == RH_OK)
-        s = print(set, &is, seconds);
+        s = print(set, &is, restore, seconds);
     rh_close(set->look.client);
     return s;
+}
+
+static int command(struct conf *conf, int argc, char **argv, bool restore) {
+    struct settings set = {0};
+    int n_words, code;
+    if (!cmd_begin(conf, argc, argv, &set, &n_words, &code))
+        return code;
+    if (n_words != 1)
+        return cmd_misused(conf, n_words == 0 ? "which checkpoint? Give it a name"
+                                              : "one checkpoint at a time");
+    rh_status s = check_name(argv[1]);
+    if (s == RH_OK)
+        s = look_check(&set.look);
+    if (s != RH_OK)
+        return cmd_misused(conf, err_text());
+    return cmd_end(conf, run(&set, argv[1], restore));
 }
 
 int cmd_ckpt_save(int argc, char **argv) {
@@ -74,17 +91,18 @@ int cmd_ckpt_save(int argc, char **argv) {
             "there under that name is there still.",
         .items = ITEMS,
         .n_items = sizeof ITEMS / sizeof ITEMS[0]};
-    struct settings set = {0};
-    int n_words, code;
-    if (!cmd_begin(&conf, argc, argv, &set, &n_words, &code))
-        return code;
-    if (n_words != 1)
-        return cmd_misused(&conf, n_words == 0 ? "which checkpoint? Give it a name"
-                                               : "one checkpoint at a time");
-    rh_status s = check_name(argv[1]);
-    if (s == RH_OK)
-        s = look_check(&set.look);
-    if (s != RH_OK)
-        return cmd_misused(&conf, err_text());
-    return cmd_end(&conf, run(&set, argv[1]));
+    return command(&conf, argc, argv, false);
+}
+
+int cmd_ckpt_restore(int argc, char **argv) {
+    struct conf conf = {
+        .program = "rowhouse ckpt restore",
+        .usage = "NAME --servers ADDRESSES [options]",
+        .about = "Puts checkpoint NAME of the servers' --checkpoint-dir in the place of everything "
+                 "that they have, once all of it was read and found good. Workers of the job are "
+                 "refused from then on, and have to connect again. To start servers from a "
+                 "checkpoint, give them --restore NAME instead.",
+        .items = ITEMS,
+        .n_items = sizeof ITEMS / sizeof ITEMS[0]};
+    return command(&conf, argc, argv, true);
 }

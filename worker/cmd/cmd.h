@@ -12,6 +12,7 @@
 enum cmd_exit { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_UNREACHABLE = 3 };
 
 int cmd_ckpt(int argc, char **argv);
+int cmd_ckpt_restore(int argc, char **argv);
 int cmd_ckpt_save(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_export(int argc, char **argv);
