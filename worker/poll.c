@@ -25,28 +25,50 @@ void poll_end(struct poll *p) {
     (void)client_leave(p->c, RH_OK);
 }
 
+static rh_status make(const struct poll *p, uint32_t first, uint32_t n, enum wire_kind kind,
+                      uint16_t flags, const struct buf *body, rh_op **out) {
+    rh_op *op;
+    rh_status s =
+        body->bad ? err_set(RH_ENOMEM, "%s: no memory", p->what) : op_new(p->c, p->what, &op);
+    if (s != RH_OK)
+        return s;
+    for (uint32_t i = 0; s == RH_OK && i < n; i++) {
+        s = op_ask(op, first + i, kind, body, 0);
+        if (s == RH_OK)
+            op->requests[i].r.head.flags = flags;
+    }
+    if (s == RH_OK)
+        *out = op;
+    else
+        op_free(op);
+    return s;
+}
+
 rh_status poll_ask(const struct poll *p, uint32_t first, uint32_t n, enum wire_kind kind,
                    uint16_t flags, const struct buf *body,
                    bool (*take)(rh_op *op, const struct op_request *q, const struct head *h,
                                 struct rd *body),
                    void *sink) {
     rh_op *op;
-    rh_status s =
-        body->bad ? err_set(RH_ENOMEM, "%s: no memory", p->what) : op_new(p->c, p->what, &op);
+    rh_status s = make(p, first, n, kind, flags, body, &op);
     if (s != RH_OK)
         return s;
     op->take = take;
     op->sink = sink;
-    for (uint32_t i = 0; s == RH_OK && i < n; i++) {
-        s = op_ask(op, first + i, kind, body, 0);
-        if (s == RH_OK)
-            op->requests[i].r.head.flags = flags;
-    }
-    if (s != RH_OK) {
-        op_free(op);
-        return s;
-    }
     return op_run(op);
+}
+
+void poll_tell(const struct poll *p, uint32_t first, uint32_t n, enum wire_kind kind,
+               uint16_t flags, const struct buf *body) {
+    rh_op *op;
+    if (make(p, first, n, kind, flags, body, &op) != RH_OK)
+        return;
+    pthread_mutex_lock(&p->c->lock);
+    if (op_submit(op) == RH_OK)
+        op_abandon(op);
+    else
+        op_recycle(op);
+    (void)client_leave(p->c, RH_OK);
 }
 
 static bool never(const void *arg) {

@@ -26,6 +26,10 @@ rh_status poll_ask(const struct poll *p, uint32_t first, uint32_t n, enum wire_k
                                 struct rd *body),
                    void *sink) MUST_CHECK;
 
+/* The same once, and nobody waits for the answers. */
+void poll_tell(const struct poll *p, uint32_t first, uint32_t n, enum wire_kind kind,
+               uint16_t flags, const struct buf *body);
+
 /* Pauses: for so long, or ever longer. False: the deadline comes first, or the wait was interrupted. */
 bool poll_rest_ms(struct poll *p, int ms);
 bool poll_rest(struct poll *p);

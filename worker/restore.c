@@ -43,18 +43,29 @@ static bool take_restored(rh_op *op, const struct op_request *q, const struct he
     return !body->bad;
 }
 
-static rh_status ask(struct restoring *g, uint32_t first, uint32_t n, uint32_t step,
-                     uint16_t flags) {
+static void put(const struct restoring *g, uint32_t step, struct buf *b) {
     struct msg_restore m = {.step = step, .ticket = g->ticket};
+    snprintf(m.name, sizeof m.name, "%s", g->name);
+    msg_put_restore(b, &m);
+}
+
+static rh_status ask(struct restoring *g, uint32_t first, uint32_t n, uint32_t step) {
+    uint8_t room[sizeof(struct msg_restore) + 16];
     struct buf b;
     if (n == 0)
         return RH_OK;
-    snprintf(m.name, sizeof m.name, "%s", g->name);
-    buf_init(&b, sizeof m + 16);
-    msg_put_restore(&b, &m);
-    rh_status s = poll_ask(&g->p, first, n, WIRE_RESTORE, flags, &b, take_restored, g);
-    buf_fini(&b);
-    return s;
+    buf_wrap(&b, room, sizeof room);
+    put(g, step, &b);
+    return poll_ask(&g->p, first, n, WIRE_RESTORE, 0, &b, take_restored, g);
+}
+
+/* Whoever still has it in hand lets it go. */
+static void undo(const struct restoring *g) {
+    uint8_t room[sizeof(struct msg_restore) + 16];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    put(g, 0, &b);
+    poll_tell(&g->p, 0, g->p.c->shards, WIRE_RESTORE, WIRE_UNDO, &b);
 }
 
 static bool has(const struct restoring *g, uint32_t shard, uint32_t steps) {
@@ -93,9 +104,9 @@ static rh_status late(const struct restoring *g, uint32_t shard) {
 static rh_status read_all(struct restoring *g) {
     const uint32_t shards = g->p.c->shards;
     for (;;) {
-        rh_status s = ask(g, 0, 1, 0, 0);
+        rh_status s = ask(g, 0, 1, 0);
         if (s == RH_OK && has(g, 0, 0))
-            s = ask(g, 1, shards - 1, 0, 0);
+            s = ask(g, 1, shards - 1, 0);
         uint32_t behind = first_without(g, 0, shards, READ);
         if (s != RH_OK || behind == shards)
             return s;
@@ -121,8 +132,7 @@ static rh_status compare(const struct restoring *g) {
 static rh_status give_up(struct restoring *g, rh_status status) {
     char text[ERR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", err_text());
-    rh_status ignored = ask(g, 0, g->p.c->shards, 0, WIRE_UNDO);
-    (void)ignored;
+    undo(g);
     return err_set(status, "%s", text);
 }
 
@@ -176,7 +186,7 @@ static void keep_out(struct restoring *g, bool yes) {
 
 static rh_status place(struct restoring *g, uint32_t first, uint32_t n) {
     for (;;) {
-        rh_status s = ask(g, first, n, 1, 0);
+        rh_status s = ask(g, first, n, 1);
         uint32_t behind = first_without(g, first, n, IN_PLACE);
         if (s != RH_OK || behind == first + n)
             return s;
@@ -201,6 +211,7 @@ static rh_status half(struct restoring *g, rh_status status) {
     rh_client *c = g->p.c;
     char why[ERR_TEXT_MAX], done[128], rest[128], text[ERR_TEXT_MAX];
     snprintf(why, sizeof why, "%s", err_text());
+    undo(g);
     list_shards(g, true, done, sizeof done);
     list_shards(g, false, rest, sizeof rest);
     err_set(
