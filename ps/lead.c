@@ -73,14 +73,17 @@ rh_status lead_session(struct shard *s, uint32_t rank, struct session **out) {
     return RH_OK;
 }
 
-rh_status lead_keep_leavers(const struct shard *s, struct shard *into) {
+rh_status lead_succeed(const struct shard *s, struct shard *into) {
+    const bool others = lead_anybody_here(s);
     rh_status st = RH_OK;
-    if (!lead_anybody_here(s))
-        return st;
     for (uint32_t rank = 0; st == RH_OK && rank < s->n_sessions && rank < into->world; rank++) {
         const struct session *was = s->sessions[rank];
-        struct session *w;
-        if (was == NULL || was->state != SESSION_GONE)
+        struct session *w = shard_session(into, rank);
+        if (was == NULL)
+            continue;
+        if (w != NULL && w->inc < was->inc)
+            w->inc = was->inc;
+        if (!others || was->state != SESSION_GONE)
             continue;
         st = lead_session(into, rank, &w);
         if (st == RH_OK)

@@ -247,7 +247,7 @@ static void on_place(struct shard *s, uint32_t peer, const struct head *h,
         say_how_far(s, peer, h);
         return;
     }
-    rh_status st = lead_keep_leavers(s, k->into);
+    rh_status st = lead_succeed(s, k->into);
     if (st != RH_OK) {
         shard_refuse(s, peer, h, st);
         return;

@@ -186,8 +186,9 @@ bool lead_anybody_here(const struct shard *s);
 /* The session of a rank below the world, made if need be. */
 rh_status lead_session(struct shard *s, uint32_t rank, struct session **out) MUST_CHECK;
 /* Before `into` takes the place of s: while others are at work, who has said goodbye does not come
- * again, wherever it stood in a checkpoint. When nobody is, all come anew. RH_ENOMEM. */
-rh_status lead_keep_leavers(const struct shard *s, struct shard *into) MUST_CHECK;
+ * again, wherever it stood in a checkpoint; when nobody is, all come anew. Incarnations go on rising, so
+ * that a hello of before, which comes late, is none of a newer client. RH_ENOMEM. */
+rh_status lead_succeed(const struct shard *s, struct shard *into) MUST_CHECK;
 /* The clock of whoever is furthest. */
 uint64_t lead_furthest(const struct shard *s);
 void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index);
