@@ -101,18 +101,20 @@ static uint64_t cursor_of(rh_client *c, uint32_t rank) {
 /* ---- the client that restores ---- */
 
 START_TEST(the_job_is_what_it_was_and_goes_on_to_the_same_bits) {
+    enum { NUMEL = 1500 };
     begin(_i, 2, 1, RH_MODE_ASYNC);
     rh_client *c = job_connect(&job, 0);
     rh_table_spec spec;
     rh_table *t;
     rh_param *p;
     rh_param_spec shape;
-    uint64_t ids[ROWS], numel = 1500;
-    static float grads[ROWS * DIM], then[ROWS * DIM], later[ROWS * DIM], rows[ROWS * DIM];
-    static float values[1500], values_then[1500];
+    const uint64_t numel = NUMEL;
+    uint64_t ids[ROWS];
+    static float grads[NUMEL], then[ROWS * DIM], later[ROWS * DIM], rows[ROWS * DIM];
+    static float values[NUMEL], values_then[NUMEL];
     for (uint64_t i = 0; i < ROWS; i++)
         ids[i] = i;
-    for (int i = 0; i < ROWS * DIM; i++)
+    for (int i = 0; i < NUMEL; i++)
         grads[i] = (float)(i % 17) - 8;
     rh_table_spec_init(&spec, ROWS, DIM);
     spec.optimizer = rh_sparse_adam(0.1);
