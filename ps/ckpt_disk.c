@@ -69,14 +69,17 @@ static int64_t disk_read(struct ckpt_io *io, int fd, void *p, size_t n, uint64_t
  * one is packed, and the sync at the end has little left to wait for. */
 enum { PART_BYTES = 8 << 20 };
 
-/* put bytes were written just now. Starts, waits for nothing, and makes nothing last. */
+/* put bytes were written just now. Starts, waits for nothing, and makes nothing last. What the disk
+ * says of the bytes counts, lest the sync does not say it again; that they could not be started does
+ * not. */
 static int start_parts(int fd, int64_t put) {
     off_t end = lseek(fd, 0, SEEK_CUR);
     off_t from = (end - put) / PART_BYTES * PART_BYTES, to = end / PART_BYTES * PART_BYTES;
     if (end < 0 || from == to)
         return 0;
-    int is = sync_file_range(fd, from, to - from, SYNC_FILE_RANGE_WRITE);
-    return is == 0 || errno == ENOSYS ? 0 : -errno;
+    if (sync_file_range(fd, from, to - from, SYNC_FILE_RANGE_WRITE) == 0)
+        return 0;
+    return errno == EIO || errno == ENOSPC || errno == EDQUOT ? -errno : 0;
 }
 
 static int64_t disk_write(struct ckpt_io *io, int fd, const void *p, size_t n) {
