@@ -63,6 +63,8 @@ class Source(steps.Learner):
 
     def rows(self, ids: Tensor, stored: bool) -> Tensor:
         """ids: (n) int64 on the CPU. float32 (n, dim): as a forward sees them, or the stored bits."""
+        # In numpy's memory: what torch.empty aligns malloc asks the system for anew each time, and 2 MiB are 330
+        # page faults, as long as the pull itself.
         return torch.from_numpy((self.table.read if stored else self.table.pull)(ids.numpy()))
 
     def lookup(self, ids: Tensor, stored: bool = False, by_freq: bool = False) -> Tensor:
