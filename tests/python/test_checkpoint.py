@@ -139,16 +139,35 @@ class Checkpoints(unittest.TestCase):
                 rows = train(client, 10)
                 np.testing.assert_array_equal(rows.view(np.uint32), expected.view(np.uint32))
 
-    @unittest.skipUnless(hasattr(rowhouse._lib.lib, "rh_restore"), "the library has no rh_restore")
     def test_a_client_takes_its_servers_back_to_a_checkpoint(self):
         client = self.local()
         train(client, 5)
         saved = client.save("a")
         once = train(client, 5)
         client.save("b")
-        new = client.table("new", 10, DIM)
+        kept, new = client.find("t"), client.table("new", 10, DIM)
         self.assertEqual(client.restore("a"), saved)
+        self.assertEqual((client.last_checkpoint(), client.clock, kept.info().steps), (saved, 5, 5))
         again = train(client, 5)
         np.testing.assert_array_equal(again.view(np.uint32), once.view(np.uint32))
+        np.testing.assert_array_equal(kept.read(np.arange(500)), once)
         self.fails(LookupError, "new", new.pull, 1)
         self.fails(LookupError, "nowhere", client.restore, "nowhere")
+        with open(os.path.join(self.folder, "b", "shard-00001-of-00002.rhs"), "r+b") as file:
+            file.seek(100)
+            file.write(b"\xff\xff\xff\xff")
+        self.fails(rowhouse.CorruptError, "shard-00001-of-00002.rhs", client.restore, "b")
+        np.testing.assert_array_equal(kept.read(np.arange(500)), once)
+
+    def test_who_is_taken_back_by_somebody_else_is_told_to_connect_anew(self):
+        with Servers(2, "--checkpoint-dir", self.folder) as servers:
+            client = self.connect(servers.addresses, timeout=20)
+            train(client, 5)
+            saved = client.save("a")
+            observer = self.connect(servers.addresses, observer=True, timeout=20)
+            self.assertEqual(observer.restore("a"), saved)
+            self.fails(rowhouse.FencedError, "", client.tick)
+            client.close()
+            with rowhouse.connect(servers.addresses, timeout=20) as anew:
+                self.assertEqual((anew.clock, anew.cursor() is not None), (5, True))
+            observer.close()

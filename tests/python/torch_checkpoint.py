@@ -1,5 +1,6 @@
 """torch_checkpoint.py - a model whose layers torch.save has and whose rows are in the servers' checkpoint: killed, and
 gone on with; and what load_state_dict says where the two do not go together."""
+import copy
 import os
 import signal
 import subprocess
@@ -163,13 +164,37 @@ class TheRightRows(unittest.TestCase):
         self.learn(model)
         second = self.client.save("one")
         self.refused(model, state, f"this state_dict goes with checkpoint 'one' (generation {first.generation}), but "
-                     f"the newest that the servers know is checkpoint 'one' (generation {second.generation}): start "
-                     "them with --restore one; or")
+                     f"the newest that the servers know is checkpoint 'one' (generation {second.generation}): client.restore('one'), "
+                     "or start them with --restore one; or")
 
     def test_servers_that_were_started_without_a_checkpoint_are_refused(self):
         self.client.save("one")
         state = self.model().state_dict()
-        self.refused(self.model(self.connect()), state, "but the servers have none: start them with --restore one; or")
+        self.refused(self.model(self.connect()), state, "but the servers have none: client.restore('one'), or")
+
+    def test_a_model_goes_back_in_the_process_that_it_learns_in(self):
+        model = self.model()
+        optimizer = torch.optim.Adam(model[2].parameters(), 0.1)
+
+        def train():
+            losses = []
+            for step in range(5):
+                loss = (model[2](model[0](torch.tensor([step, 1])) + model[1](torch.tensor([0, step]))) ** 2).sum()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                rt.step()
+                losses.append(loss.item())
+            return losses
+        train()
+        self.client.save("best")
+        state = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+        losses = train()
+        self.client.save("later")
+        self.client.restore("best")
+        for part, saved in zip((model, optimizer), state):
+            part.load_state_dict(saved)
+        self.assertEqual(train(), losses)
 
     def test_one_that_was_made_before_any_checkpoint_is_a_warning(self):
         model = self.model()

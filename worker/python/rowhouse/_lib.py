@@ -278,8 +278,6 @@ def _load() -> C.CDLL:
         try:
             function = getattr(library, name)
         except AttributeError:
-            if name == "rh_restore":  # declared, and about to come
-                continue
             raise ImportError(f"rowhouse: {path} has no {name}: it is older than this module") from None
         function.restype, function.argtypes = result, arguments
     version = library.rh_version().decode()

@@ -70,7 +70,7 @@ class UnreachableError(Error, ConnectionError):
 
 
 class FencedError(Error):
-    """Another job, or a newer client of this rank, took over: connect anew."""
+    """Another job, a newer client of this rank, or somebody's restore took over: connect anew."""
 
     status = Status.EFENCED
 

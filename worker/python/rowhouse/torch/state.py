@@ -36,9 +36,9 @@ def other_rows(own: State, saved: State) -> Optional[str]:
                       "then model.state_dict()")
         return None
     have = "the servers have none" if here is None else f"the newest that the servers know is {_text(here)}"
-    return (f"this state_dict goes with {_text(there)}, but {have}: start them with --restore "
-            f"{there['name']}; or, to go on with other rows, load it with strict=False and without its "
-            "_extra_state")
+    return (f"this state_dict goes with {_text(there)}, but {have}: client.restore({there['name']!r}), or "
+            f"start them with --restore {there['name']}; or, to go on with other rows, load it with "
+            "strict=False and without its _extra_state")
 
 
 def _text(checkpoint: Dict[str, Any]) -> str:
