@@ -182,8 +182,8 @@ static rh_status cut_now(struct shard *s, struct ckpt_cut **out) {
 
 void cuts_try(struct shard *s) {
     struct cut *c = &s->cut;
-    if (c->phase != MSG_GATHERING || c->name[0] == '\0' || c->left != NULL ||
-        restores_in_hand(s) || cuts_missing(s) != WIRE_NOBODY)
+    if (c->phase != MSG_GATHERING || c->name[0] == '\0' || c->left != NULL || restores_in_hand(s) ||
+        cuts_missing(s) != WIRE_NOBODY)
         return;
     struct ckpt_cut *cut = NULL;
     rh_status st = c->work == NULL ? work_new(s, c->name, &c->work) : RH_OK;
