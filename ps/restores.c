@@ -172,19 +172,8 @@ static void on_undo(struct shard *s, uint32_t peer, const struct head *h,
 
 /* ---- step 1 ---- */
 
-/* Nobody gets an incarnation again that a frame still on its way may have. */
-static void keep_incarnations(const struct shard *s, struct shard *from) {
-    for (uint32_t rank = 0; rank < from->n_sessions; rank++) {
-        const struct session *was = shard_session(s, rank);
-        struct session *is = from->sessions[rank];
-        if (was != NULL && is != NULL && was->inc > is->inc)
-            is->inc = was->inc;
-    }
-}
-
 /* Everything that a checkpoint has changes hands; what is counted for people goes on. */
 static void take(struct shard *s, struct shard *from) {
-    keep_incarnations(s, from);
     shard_empty(s);
     fold_fini(&s->fold);
     fold_init(&s->fold);
@@ -200,7 +189,6 @@ static void take(struct shard *s, struct shard *from) {
     memcpy(s->saved_name, from->saved_name, sizeof s->saved_name);
     s->saved_generation = from->saved_generation;
     s->saved_clock = from->saved_clock;
-    s->origin = from->origin;
     s->broken = RH_OK;
     s->freezes++; /* whoever knew what was frozen asks again */
     from->sessions = NULL;
@@ -213,6 +201,7 @@ static void take(struct shard *s, struct shard *from) {
 static void put_in_place(struct shard *s) {
     const struct reading *k = s->reading;
     take(s, k->into);
+    s->origin = k->ticket; /* not the checkpoint's: another shard may be at its restore before */
     s->restored.times++;
     s->restored.ticket = k->ticket;
     s->restored.generation = k->generation;
@@ -263,7 +252,7 @@ static rh_status may_restore(const struct shard *s, const struct head *h,
     rh_status st = shard_check_life(s, h);
     if (st == RH_OK)
         st = shard_may(s, h->kind);
-    if (st == RH_OK && bad)
+    if (st == RH_OK && (bad || m->ticket == 0))
         st = err_set(RH_EPROTO, "a RESTORE cannot be read");
     if (st == RH_OK)
         st = ckpt_check_name(m->name);

@@ -66,7 +66,9 @@ static rh_status check_origins(const rh_client *c) {
         if (l->origin != lead->origin)
             return err_set(RH_EMISMATCH,
                            "shard 0 at %s began with %s checkpoint, shard %u at %s with %s: all "
-                           "servers of a job need the same --restore and the same folder",
+                           "servers of a job need the same --restore and the same folder; or a "
+                           "restore is under way, or has ended half done: then restore again "
+                           "(rowhouse ckpt restore)",
                            lead->cfg.address, lead->origin == 0 ? "no" : "a", i, l->cfg.address,
                            l->origin == 0      ? "none"
                            : lead->origin == 0 ? "one"

@@ -587,11 +587,12 @@ END_TEST
 
 /* ---- half of it ---- */
 
-/* A net that loses, of what is sent, every RESTORE step 1 to one shard. */
+/* A net that loses, of what is sent, every RESTORE step 1 to one shard; or else that shard is killed. */
 struct holed_net {
     struct net net; /* first */
     struct net *inner;
     uint32_t shard, dialled, peer; /* shards are dialled in order: this one is that peer */
+    bool kills;
 };
 
 static struct net *inner_of(struct net *n) {
@@ -612,7 +613,10 @@ static void holed_hangup(struct net *n, uint32_t peer) {
 
 static rh_status holed_send(struct net *n, uint32_t peer, struct frame *f) {
     const struct holed_net *l = (struct holed_net *)n;
-    if (peer == l->peer && f->data[5] == WIRE_RESTORE && f->data[WIRE_HEAD] == 1) {
+    bool lost = peer == l->peer && f->data[5] == WIRE_RESTORE && f->data[WIRE_HEAD] == 1;
+    if (lost && l->kills && job.servers.pids[l->shard] != 0)
+        servers_signal(&job.servers, l->shard, SIGKILL);
+    if (lost) {
         frame_unref(f);
         return RH_OK;
     }
@@ -646,25 +650,33 @@ static const struct net_ops net_holed = {
     .close = holed_close,
 };
 
+/* An observer over such a net. */
+static rh_client *connect_holed(struct holed_net *holed, int timeout_ms) {
+    const struct net_ops *ops;
+    struct roster r;
+    rh_config look = job.cfg;
+    rh_client *c;
+    look.observer = 1;
+    look.op_timeout_ms = timeout_ms;
+    holed->net.ops = &net_holed;
+    ck_assert_int_eq(roster_parse(job.cfg.servers, &r), RH_OK);
+    ck_assert_int_eq(net_find(r.servers[0], &ops), RH_OK);
+    ck_assert_int_eq(ops->open(ops, &holed->inner), RH_OK);
+    holed->net.pool = holed->inner->pool;
+    ck_assert_ok(connect_over(&look, &holed->net, &r, &client_real_time, &c));
+    return c;
+}
+
 START_TEST(half_of_it_is_told_and_put_right_by_the_next) {
     uint32_t lost = (uint32_t)_i; /* the shard that never hears of step 1 */
-    const struct net_ops *ops;
-    struct holed_net holed = {.net.ops = &net_holed, .shard = lost};
-    struct roster r;
+    struct holed_net holed = {.shard = lost};
     begin(JOB_TCP, 3, 1, RH_MODE_ASYNC);
-    rh_client *c = job_connect(&job, 0), *half;
+    rh_client *c = job_connect(&job, 0), *half, *again;
     rh_table *t = job_table(c, "t", ROWS, DIM);
     train(c, t, 1, 2);
     ck_assert_ok(rh_save(c, "a"));
     train(c, t, 3, 4);
-    rh_config look = job.cfg;
-    look.observer = 1;
-    look.op_timeout_ms = 2000;
-    ck_assert_int_eq(roster_parse(job.cfg.servers, &r), RH_OK);
-    ck_assert_int_eq(net_find(r.servers[0], &ops), RH_OK);
-    ck_assert_int_eq(ops->open(ops, &holed.inner), RH_OK);
-    holed.net.pool = holed.inner->pool;
-    ck_assert_ok(connect_over(&look, &holed.net, &r, &client_real_time, &half));
+    half = connect_holed(&holed, 2000);
     char word[128];
     snprintf(word, sizeof word, "is in place on %s, and is not, as far as is known, on shard %s:",
              lost == 0   ? "no shard"
@@ -676,7 +688,13 @@ START_TEST(half_of_it_is_told_and_put_right_by_the_next) {
     ck_assert_refused(rh_restore(half, "a"), RH_ETIMEDOUT, word);
     ck_assert_refused(rh_restore(half, "a"), RH_ETIMEDOUT, "call rh_restore again");
     rh_close(half);
-
+    if (lost == 0) {
+        train(c, t, 5, 5);
+    } else {
+        ck_assert_refused(rh_tick(c), RH_EFENCED, "restored from checkpoint \"a\"");
+        snprintf(word, sizeof word, "shard %u at %s with none", lost, job.servers.addresses[lost]);
+        ck_assert_refused(rh_connect(&job.cfg, &again), RH_EMISMATCH, word);
+    }
     rh_client *o = connect_observer();
     ck_assert_ok(rh_restore(o, "a"));
     rh_close(c);
@@ -684,6 +702,34 @@ START_TEST(half_of_it_is_told_and_put_right_by_the_next) {
     t = job_table(c, "t", ROWS, DIM);
     stands_at(t, 0, 2);
     rh_close(o);
+    rh_close(c);
+}
+END_TEST
+
+START_TEST(a_server_that_dies_in_the_midst_is_named_and_its_next_life_is_put_right) {
+    struct holed_net holed = {.shard = 1, .kills = true};
+    char list[sizeof job.servers.list];
+    begin(JOB_TCP, 2, 1, RH_MODE_ASYNC);
+    snprintf(list, sizeof list, "%s", job.cfg.servers);
+    rh_client *c = job_connect(&job, 0);
+    rh_table *t = job_table(c, "t", ROWS, DIM);
+    train(c, t, 1, 2);
+    ck_assert_ok(rh_save(c, "a"));
+    train(c, t, 3, 4);
+    rh_client *half = connect_holed(&holed, 6000);
+    ck_assert_refused(rh_restore(half, "a"), RH_EUNREACHABLE,
+                      "is in place on shard 0, and is not, as far as is known, on shard 1:");
+    rh_close(half);
+    rh_close(c);
+    servers_add(&job.servers, "tcp", job.servers.addresses[1], 1, 2, NULL);
+    job.cfg.servers = list;
+    ck_assert_refused(rh_connect(&job.cfg, &c), RH_EMISMATCH, "restore again");
+    rh_client *o = connect_observer();
+    ck_assert_ok(rh_restore(o, "a"));
+    rh_close(o);
+    c = job_connect(&job, 0);
+    t = job_table(c, "t", ROWS, DIM);
+    stands_at(t, 0, 2);
     rh_close(c);
 }
 END_TEST
@@ -860,6 +906,7 @@ int main(void) {
     tcase_add_loop_test(tc, servers_without_a_folder_refuse, JOB_LOCAL, JOB_TRANSPORTS);
     tcase_add_test(tc, a_server_that_is_dead_before_all_have_read_changes_nothing_on_the_others);
     tcase_add_loop_test(tc, half_of_it_is_told_and_put_right_by_the_next, 0, 3);
+    tcase_add_test(tc, a_server_that_dies_in_the_midst_is_named_and_its_next_life_is_put_right);
     tcase_add_test(tc, of_two_that_restore_at_once_one_wins_and_neither_leaves_half);
     tcase_add_loop_test(tc, frames_that_are_lost_doubled_and_late_do_no_harm, 0, 6);
     tcase_add_test(tc, memory_does_not_grow_from_one_restore_to_the_next);

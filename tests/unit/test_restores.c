@@ -207,6 +207,20 @@ START_TEST(frames_of_the_life_before_are_told_why_they_are_fenced) {
 }
 END_TEST
 
+START_TEST(a_welcome_says_which_restore_it_is_behind_and_no_incarnation_comes_again) {
+    struct talker w;
+    begin(JOB_ASYNC, 1);
+    job.shard[0]->sessions[0]->inc = 9; /* it came and went since "a" was saved */
+    restore_all("a", MINE);
+    talker_init(&w, job.shard[0], &job.nets[0], 0);
+    ck_assert_int_eq(talker_hello(&w, JOB_ASYNC, JOB_WORKERS), WIRE_WELCOME);
+    ck_assert_uint_eq(w.welcome.origin, MINE);
+    ck_assert_uint_eq(w.welcome.clock, THEN);
+    ck_assert_uint_eq(w.head.worker_inc, 10);
+    ck_assert_uint_eq(w.head.server_inc, 43);
+}
+END_TEST
+
 START_TEST(repeats_of_what_is_done_are_answered_alike_in_any_life) {
     begin(JOB_ASYNC, 1);
     ck_assert_uint_eq(ask(0, 0, MINE, "a").step, 1);
@@ -493,6 +507,7 @@ Suite *restores_suite(void) {
     tcase_add_test(t, a_checkpoint_of_another_number_of_shards_is_as_good);
     tcase_add_test(t, training_goes_on_while_it_is_read);
     tcase_add_test(t, frames_of_the_life_before_are_told_why_they_are_fenced);
+    tcase_add_test(t, a_welcome_says_which_restore_it_is_behind_and_no_incarnation_comes_again);
     tcase_add_test(t, repeats_of_what_is_done_are_answered_alike_in_any_life);
     tcase_add_test(t, the_generations_of_later_checkpoints_go_on_rising);
     tcase_add_test(t, who_has_left_is_not_waited_for_while_another_is_at_work);
