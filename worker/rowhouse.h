@@ -838,13 +838,23 @@ RH_CHECKED rh_status rh_save(rh_client *c, const char *name);
 
 /*
  * Puts checkpoint `name` in the place of everything the servers have, after all of it was read and
- * found good: on any failure before that, nothing has changed. It is for a job with one worker left, or
- * for observers: every other client's calls are RH_EFENCED from then on, and it has to connect again.
- * This client goes on as the worker it was in the checkpoint: tables that are open stay so if the
- * checkpoint has them under their name, with the same spec; the others are RH_ENOTFOUND. Operations
- * in flight are RH_EFENCED. Then rh_cursor says where to go on.
+ * found good, while the job goes on: on any failure before that, nothing has changed. It is for a
+ * job with one worker left, or for observers: every other client's calls are RH_EFENCED from then
+ * on, and it has to connect again (once more, if rh_connect says RH_EMISMATCH or RH_EFENCED in that
+ * moment). It takes twice the memory on the servers. The deadline (op_timeout_ms) is for progress.
  *
- * RH_ENOTFOUND: there is no such checkpoint; RH_ECORRUPT names the file; RH_EINVAL, RH_EIO as rh_save.
+ * This client goes on as the worker it was in the checkpoint, at its clock; rh_cursor says where.
+ * Tables and parameters that are open stay so if the checkpoint has them under their name, with the
+ * same spec but for lr and initializer; the others' calls are RH_ENOTFOUND, until they are opened
+ * again. What is in flight is RH_EFENCED, and so are, until it returns, the calls of this client's
+ * other threads; they may not be in one that goes to the servers several times, such as rh_load,
+ * rh_export, rh_copy, rh_table_reset.
+ *
+ * RH_ENOTFOUND: there is no such checkpoint; RH_ECORRUPT names the file; RH_EMISMATCH: it was saved
+ * anew meanwhile, try again; RH_EINVAL, RH_EIO as rh_save. Another client's restore is waited for,
+ * and fences this one: RH_EFENCED. If a server fails while the checkpoint is being put in place,
+ * the text says which have it, and this client is of no more use: connect again, as an observer
+ * where workers are refused, and call it again.
  */
 RH_CHECKED rh_status rh_restore(rh_client *c, const char *name);
 
