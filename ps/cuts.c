@@ -537,6 +537,9 @@ static rh_status may_save(const struct shard *s, const struct msg_save *m, bool 
     if (m->generation == 0 && !is_lead(s))
         return err_set(RH_EPROTO, "checkpoints are begun by the lead, shard 0");
     rh_status st = ckpt_check_name(m->name);
+    if (st == RH_OK && strcmp(m->name, "latest") == 0)
+        st = err_set(RH_EINVAL, "a checkpoint cannot be called \"latest\": --restore means the "
+                                "newest by that");
     return st == RH_OK ? cuts_check_folder(s) : st;
 }
 

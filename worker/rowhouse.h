@@ -830,7 +830,7 @@ RH_CHECKED rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *l
  * clock of theirs, or in their own rh_save. Under bsp every worker calls it, after the same rh_tick; under
  * async any may, and observers too. The deadline (op_timeout_ms) is for progress, not for the whole.
  *
- * A name has 1 to 64 of [A-Za-z0-9._-], and begins with no dot. RH_EINVAL: it has others, or these
+ * A name has 1 to 64 of [A-Za-z0-9._-], begins with no dot, and is not "latest". RH_EINVAL: it has others, or these
  * servers have no folder for checkpoints; RH_ETIMEDOUT names the worker that was waited for; RH_EIO
  * the step that failed. Whatever fails, training may go on, and what was there under the name is there.
  */
@@ -861,12 +861,12 @@ RH_CHECKED rh_status rh_restore(rh_client *c, const char *name);
 typedef struct rh_checkpoint_info {
     uint32_t size;       /* sizeof the struct, to be set by the caller */
     uint32_t reserved;   /* 0 */
-    uint64_t generation; /* 0: there is none. A job's checkpoints have rising ones */
+    uint64_t generation; /* from 1 on: a job's checkpoints have rising ones */
     uint64_t clock;      /* bsp: the clock it stands at. async: 0 */
     char name[65];
 } rh_checkpoint_info;
 
-/* The newest checkpoint that these servers have saved, or were restored from. */
+/* The newest checkpoint that these servers have saved, or were restored from. RH_ENOTFOUND: none. */
 RH_CHECKED rh_status rh_last_checkpoint(rh_client *c, rh_checkpoint_info *out);
 
 #ifdef __cplusplus

@@ -572,6 +572,7 @@ START_TEST(who_has_asked_may_give_it_up) {
     ck_assert_uint_eq(save(&o, 1, "x", WIRE_UNDO).phase, MSG_GIVEN_UP);
     ck_assert_uint_eq(save(&o, 0, "y", 0).generation, 2);
     ck_assert_int_eq(refused(&o, 0, ".y"), RH_EINVAL);
+    ck_assert_int_eq(refused(&o, 0, "latest"), RH_EINVAL);
 }
 END_TEST
 
