@@ -159,6 +159,7 @@ bool cuts_hold(const struct shard *s, const struct session *w) {
 static void begin_file(struct shard *s) {
     struct cut *c = &s->cut;
     c->work->generation = c->generation;
+    c->work->task.yields = true; /* training goes before it */
     start(s, c->work, write_file);
     cuts_turn(s);
 }
@@ -602,6 +603,7 @@ void cuts_commit(struct shard *s, uint32_t peer, const struct head *h, struct rd
             c->manifest.saved_unix_ms = (uint64_t)(s->cfg.unix_ms + s->now_ms);
             c->work->manifest = c->manifest;
             c->manifest = (struct ckpt_manifest){0};
+            c->work->task.yields = false; /* there is little left to do */
             start(s, c->work, commit);
             cuts_turn(s);
         } else {

@@ -20,6 +20,7 @@ struct shard;
  * thread; it may not touch the shard. Then done is true, and t is the shard's again. */
 struct shard_task {
     void (*run)(struct shard_task *t);
+    bool yields; /* where processors are scarce, others go before it */
     atomic_bool done;
 };
 
