@@ -321,12 +321,14 @@ END_TEST
 
 /* ---- servers that do not belong together ---- */
 
+/* Workers; an observer may come, and put them right. */
 static void refuses_all(const char *words) {
     rh_config cfg = config(RH_MODE_ASYNC, 0, 1);
-    for (cfg.observer = 0; cfg.observer < 2; cfg.observer++) {
-        ck_assert_int_eq(rh_connect(&cfg, &c), RH_EMISMATCH);
-        ck_assert_msg(strstr(rh_errmsg(), words) != NULL, "%s", rh_errmsg());
-    }
+    ck_assert_int_eq(rh_connect(&cfg, &c), RH_EMISMATCH);
+    ck_assert_msg(strstr(rh_errmsg(), words) != NULL, "%s", rh_errmsg());
+    cfg.observer = 1;
+    ck_assert_ok(rh_connect(&cfg, &c));
+    rh_close(c);
 }
 
 START_TEST(servers_of_two_moments_are_no_job) {
