@@ -881,9 +881,9 @@ START_TEST(memory_does_not_grow_from_one_restore_to_the_next) {
     }
     long after = resident_kib(job.servers.pids[0]);
     ck_assert_int_gt(before, 0);
-    if (san == NULL || *san == '\0') /* they keep what is freed for a while */
-        ck_assert_msg(after - before < MANY * WIDE * 4 / 1024 / 2, "%ld KiB, then %ld", before,
-                      after);
+    /* Once the table, of 20: pools and arenas fill. Sanitizers keep what is freed for a while. */
+    if (san == NULL || *san == '\0')
+        ck_assert_msg(after - before < MANY * WIDE * 4 / 1024, "%ld KiB, then %ld", before, after);
     rh_close(c);
 }
 END_TEST
