@@ -28,13 +28,14 @@ static void move_apart(void) {
         sched_setaffinity(0, sizeof ours, &ours);
 }
 
+/* report -1: it has nothing to say. */
 _Noreturn static void become(const char *const *argv, int report) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     move_apart();
-    if (report != CHILD_REPORT_FD)
-        dup2(report, CHILD_REPORT_FD);
-    else
+    if (report == CHILD_REPORT_FD)
         fcntl(report, F_SETFD, 0);
+    else if (report >= 0)
+        dup2(report, CHILD_REPORT_FD);
     execv(argv[0], (char *const *)argv);
     _exit(127);
 }
@@ -77,6 +78,22 @@ rh_status child_start(const char *const *argv, struct child *out) {
     if (s == RH_OK)
         *out = c;
     return s;
+}
+
+rh_status child_run(const char *const *argv, struct child *out) {
+    pid_t pid = fork();
+    if (pid == 0)
+        become(argv, -1);
+    if (pid < 0)
+        return err_sys(RH_EIO, "cannot start %s", argv[0]);
+    *out = (struct child){.pid = pid};
+    return RH_OK;
+}
+
+bool child_lives(struct child *c) {
+    if (c->pid != 0 && waitpid(c->pid, NULL, WNOHANG) == c->pid)
+        c->pid = 0;
+    return c->pid != 0;
 }
 
 void child_place(const char *transport, const char *dir, const char *name,

@@ -2,6 +2,7 @@
 #ifndef TESTS_BENCH_CHILD_H
 #define TESTS_BENCH_CHILD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "common/status.h"
@@ -18,6 +19,12 @@ struct child {
  * process off, if there are any. Start children before tables are filled: a fork makes the next
  * write to each page of them a fault. */
 rh_status child_start(const char *const *argv, struct child *out) MUST_CHECK;
+
+/* The same with one that listens nowhere: waits for nothing. */
+rh_status child_run(const char *const *argv, struct child *out) MUST_CHECK;
+
+/* False: it has ended by itself, or there is none. */
+bool child_lives(struct child *c);
 
 /* Where a child of this name can listen: any port of this host, or a socket file in dir. */
 void child_place(const char *transport, const char *dir, const char *name,

@@ -13,6 +13,7 @@
 #include "tests/bench/files.h"
 #include "tests/bench/ids.h"
 #include "tests/bench/report.h"
+#include "tests/bench/saving.h"
 
 static const char *const transports[] = {"local:", "ipc://", "tcp://"};
 static const uint32_t dims[] = {16, 64, 128};
@@ -43,15 +44,18 @@ enum {
     QUICK_FILE_BYTES = 16 << 20,
     CKPT_DIM = 64,
     QUICK_CKPT_PART = 8,
+    SAVING_ROWS = 1 << 20,
+    QUICK_SAVING_PART = 8,
+    SAVING_WORDS = 100000,
     ROUNDS = 5
 };
 
 /* ---- settings ---- */
 
 struct settings {
-    const char *bin, *transport, *ids, *work, *contender, *feature, *file, *ckpt, *answer;
+    const char *bin, *transport, *ids, *work, *contender, *feature, *file, *ckpt, *saved, *answer;
     int64_t dim, rows, rounds, chunk_kib, report_fd;
-    int quick, features, files, ckpts;
+    int quick, features, files, ckpts, saving;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -77,9 +81,14 @@ static const struct conf_item items[] = {
     {"chunk", CONF_INT, AT(chunk_kib), "512", 256, 1 << 20, NULL, "KIB",
      "The buffer that files are read into."},
     {"checkpoints", CONF_BOOL, AT(ckpts), "no", 0, 0, NULL, NULL,
-     "Only checkpoints. Without it, they come last, unless one line was asked for."},
+     "Only checkpoints. Without it, they come fourth, unless one line was asked for."},
     {"checkpoint", CONF_STRING, AT(ckpt), NULL, 0, 0, NULL, "NAME",
      "Only of rows of this kind, as the table calls them: random, \"state zeros\"."},
+    {"saving", CONF_BOOL, AT(saving), "no", 0, 0, NULL, NULL,
+     "Only what a job feels of being saved. Without it, that comes last, unless one line was asked "
+     "for."},
+    {"saved", CONF_STRING, AT(saved), NULL, 0, 0, NULL, "NAME",
+     "Only this of it: word2vec, calls or stream."},
     {"rows", CONF_INT, AT(rows), "0", 0, 1 << 30, NULL, "N",
      "Rows of a table. 0: as many as make 1 GiB of weights, or 1,048,576 if quick."},
     {"rounds", CONF_INT, AT(rounds), "0", 0, MEASURE_ROUNDS_MAX, NULL, "N",
@@ -242,16 +251,17 @@ static bool is_filtered(const struct bench *b) {
            b->set.work != NULL || b->set.contender != NULL;
 }
 
-enum part { CASES, FEATURES, FILES, CKPTS };
+enum part { CASES, FEATURES, FILES, CKPTS, SAVING };
 
 /* Those that were asked for by name; else the first, and the others too if it is whole. */
 static bool part_wanted(const struct bench *b, enum part part) {
     const bool features = b->set.features || b->set.feature != NULL;
     const bool files = b->set.files || b->set.file != NULL;
     const bool ckpts = b->set.ckpts || b->set.ckpt != NULL;
-    if (features || files || ckpts)
+    const bool saving = b->set.saving || b->set.saved != NULL;
+    if (features || files || ckpts || saving)
         return (part == FEATURES && features) || (part == FILES && files) ||
-               (part == CKPTS && ckpts);
+               (part == CKPTS && ckpts) || (part == SAVING && saving);
     return part == CASES || !is_filtered(b);
 }
 
@@ -289,6 +299,18 @@ static rh_status run_ckpts(struct bench *b) {
     return bench_ckpt(&o);
 }
 
+static rh_status run_saving(struct bench *b) {
+    struct bench_saving o = {.bin = b->set.bin,
+                             .dir = b->dir,
+                             .rows = (uint64_t)b->set.rows,
+                             .words = SAVING_WORDS / (b->set.quick ? QUICK_SAVING_PART : 1),
+                             .rounds = (unsigned)b->set.rounds,
+                             .only = b->set.saved};
+    if (o.rows == 0)
+        o.rows = SAVING_ROWS / (b->set.quick ? QUICK_SAVING_PART : 1);
+    return bench_saving(&o);
+}
+
 static rh_status run_bench(struct bench *b) {
     if (b->set.rounds == 0)
         b->set.rounds = b->set.quick ? QUICK_ROUNDS : ROUNDS;
@@ -306,6 +328,8 @@ static rh_status run_bench(struct bench *b) {
         st = run_files(b);
     if (st == RH_OK && part_wanted(b, CKPTS))
         st = run_ckpts(b);
+    if (st == RH_OK && part_wanted(b, SAVING))
+        st = run_saving(b);
     rmdir(b->dir);
     return st;
 }
