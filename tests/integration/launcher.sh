@@ -16,6 +16,9 @@ run() {
 
 # expect STATUS: that exit status; nothing on stderr if it is 0, one line of ours if it is not.
 expect() {
+    # mpirun's own, when a rank ends while it is still being wired up: it changes nothing.
+    sed -i '/^\[warn\] Epoll /d' "$dir/err"
+    err=$(<"$dir/err")
     [ "$status" = "$1" ] || fail "status $status, expected $1"
     if [ "$1" = 0 ]; then
         [ -z "$err" ] || fail 'something on stderr'
@@ -130,6 +133,8 @@ test_a_path_may_have_a_blank() {
 test_a_shell_finds_the_job_by_its_env_file() {
     # So many that their addresses do not fit into one note.
     begin 2 2 --shards 32 --env-file "$dir/env" -- bash -c "$sleep" "$dir"
+    # It comes when the launcher has heard of all servers, which the trainers may be ahead of.
+    for _ in {1..200}; do [ -s "$dir/env" ] || sleep 0.1; done
     [ "$(stat -c %a "$dir/env")" = 600 ] || fail 'others can read the token'
     # shellcheck source=/dev/null
     (. "$dir/env" && "$bin/rowhouse" status) >"$dir/status" 2>&1 || fail "$(cat "$dir/status")"
