@@ -88,7 +88,7 @@ struct shard {
     /* The newest checkpoint that was committed, or restored, in this life. */
     char saved_name[CKPT_NAME_MAX + 1];
     uint64_t saved_generation, saved_clock; /* generation 0: none */
-    uint32_t origin; /* a number of the checkpoint that all this began with, or of the restore; 0: of none */
+    uint32_t origin; /* a number of the checkpoint or restore that all this is of; 0: of none */
 
     uint32_t freezes; /* and unfreezes that were applied; wraps. Every answer tells it */
     uint64_t tickets[SHARD_TICKETS]; /* ring: digests of what observers have frozen */
