@@ -34,7 +34,7 @@ BARE := help setup clean uninstall format lint test demo asan ubsan tsan fuzz
 GOALS := $(filter-out $(BARE),$(or $(MAKECMDGOALS),all))
 
 ifneq ($(GOALS),)
-ifneq ($(filter objects test-% bench% ckpt-long,$(GOALS)),)
+ifneq ($(filter objects test-% bench% ckpt-long kill-long,$(GOALS)),)
 NEEDS += check:check
 endif
 MISSING := $(shell command -v $(firstword $(CC)) >/dev/null || echo build-essential; \
@@ -302,6 +302,13 @@ CKPT_ROUNDS := 1
 ckpt-long: $(UNIT)
 	$(Q)for round in $$(seq $(CKPT_ROUNDS)); do RH_CKPT_LONG=1 $(if $(CKPT_SEED),RH_TEST_SEED=$(CKPT_SEED)) \
 	    CK_RUN_SUITE=ckpt_shard $(UNIT) || exit 1; done
+
+## kill-long: servers killed while they save, life after life of one job [KILLS=1000] [KILL_SEED=N]
+.PHONY: kill-long
+KILLS := 1000
+kill-long: all $(BUILD)/tests/test_kill_save
+	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=86400 RH_TEST_KILLS=$(KILLS) \
+	    $(if $(KILL_SEED),RH_TEST_SEED=$(KILL_SEED)) tests/integration/run.sh $(BUILD)/tests/test_kill_save
 
 # Programs and tests of a sanitizer's build directory, then all the tests.
 define sanitized
