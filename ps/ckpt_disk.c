@@ -25,12 +25,15 @@ static int says(int result) {
     return result < 0 ? -errno : result;
 }
 
-/* A pipe in a file's place would let nobody go on; a folder could not be read. */
-static int only_a_file(int fd) {
+/* A pipe in a file's place would let nobody go on; a folder could not be read. A file is read from
+ * end to end, nearly always: the system may look further ahead. */
+static int for_reading(int fd) {
     struct stat st;
     int why = fstat(fd, &st) != 0 ? errno : S_ISREG(st.st_mode) ? 0 : EINVAL;
-    if (why == 0)
+    if (why == 0) {
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
         return fd;
+    }
     close(fd);
     return -why;
 }
@@ -42,27 +45,13 @@ static int disk_open(struct ckpt_io *io, int dir, const char *name, enum ckpt_op
         [CKPT_FOLDER] = O_RDONLY | O_DIRECTORY,
     };
     int fd = says(openat(folder_of(io, dir), name, flags[how] | O_NOFOLLOW | O_CLOEXEC, 0600));
-    return fd >= 0 && how == CKPT_READ ? only_a_file(fd) : fd;
-}
-
-/* Whoever reads on will want what lies so far ahead: the disk fetches it while what is here is looked
- * at. A piece is what kernels fetch at once; a hint, so that nothing can come of it. */
-enum { PIECE_BYTES = 1 << 20, PIECES_AHEAD = 4 };
-
-static void fetch_ahead(int fd, uint64_t from, uint64_t to) {
-    if (from / PIECE_BYTES == to / PIECE_BYTES)
-        return;
-    uint64_t piece = to / PIECE_BYTES + PIECES_AHEAD;
-    (void)posix_fadvise(fd, (off_t)(piece * PIECE_BYTES), PIECE_BYTES, POSIX_FADV_WILLNEED);
+    return fd >= 0 && how == CKPT_READ ? for_reading(fd) : fd;
 }
 
 static int64_t disk_read(struct ckpt_io *io, int fd, void *p, size_t n, uint64_t offset) {
     (void)io;
     ssize_t got = pread(fd, p, n, (off_t)offset);
-    if (got < 0)
-        return -errno;
-    fetch_ahead(fd, offset, offset + (uint64_t)got);
-    return got;
+    return got < 0 ? -errno : got;
 }
 
 /* Every part of so many bytes goes to the disk as soon as it is whole: the disk works while the next
