@@ -47,7 +47,13 @@ class Signals(unittest.TestCase):
             self.addCleanup(signal.signal, signal.SIGINT, before)
             servers.processes[0].send_signal(signal.SIGSTOP)
             interrupt_in(0.2)
-            threading.Timer(0.8, servers.processes[0].send_signal, (signal.SIGCONT,)).start()
+
+            def go_on_behind_it():
+                while not seen:
+                    time.sleep(0.1)
+                time.sleep(0.5)
+                servers.processes[0].send_signal(signal.SIGCONT)
+            threading.Thread(target=go_on_behind_it, daemon=True).start()
             self.assertEqual(table.pull(1).tolist(), [1, 1])
             self.assertEqual(len(seen), 1)
             self.assertGreater(time.monotonic() - seen[0], 0.3)
