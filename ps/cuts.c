@@ -11,8 +11,6 @@
 #include "ps/ckpt_folder.h"
 #include "ps/cuts_inner.h"
 
-enum { CUTS_UNWANTED_MS = 3000 /* nobody has asked for so long: another may begin */ };
-
 /* ---- marks ---- */
 
 /* It waits at a barrier, and has done nothing since its last clock ended: so it may mark there. Under
@@ -23,8 +21,7 @@ static bool marks_at_barrier(const struct shard *s, const struct session *w) {
            (h->prev.call == WIRE_CALL_END || opnum_cmp(h->prev, (struct opnum){0}) == 0);
 }
 
-/* It waits at a barrier, and will not mark. */
-static bool is_stuck(const struct shard *s, const struct session *w) {
+bool cuts_is_stuck(const struct shard *s, const struct session *w) {
     return w->barrier_asked.kind != 0 && !marks_at_barrier(s, w);
 }
 
@@ -50,7 +47,7 @@ void cuts_mark(struct shard *s, struct session *w, uint32_t generation) {
 }
 
 void cuts_barrier(struct shard *s, const struct session *w) {
-    if (s->cut.phase == MSG_GATHERING && w->marked != s->cut.generation && is_stuck(s, w))
+    if (s->cut.phase == MSG_GATHERING && w->marked != s->cut.generation && cuts_is_stuck(s, w))
         cut_give_up(s, err_set(RH_ETIMEDOUT, "worker %" PRIu32 " waits at a barrier", w->rank));
 }
 
@@ -64,7 +61,7 @@ static void say(struct shard *s, uint32_t peer, const struct head *h, struct msg
     buf_fini(&b);
 }
 
-static void say_how_far(struct shard *s, uint32_t peer, const struct head *h) {
+void cuts_say_how_far(struct shard *s, uint32_t peer, const struct head *h) {
     const struct cut *c = &s->cut;
     struct msg_saving m = {.generation = c->generation,
                            .phase = c->phase,
@@ -81,7 +78,7 @@ static void say_how_far(struct shard *s, uint32_t peer, const struct head *h) {
     say(s, peer, h, m);
 }
 
-static void say_busy(struct shard *s, uint32_t peer, const struct head *h, uint32_t waiting_for) {
+void cuts_say_busy(struct shard *s, uint32_t peer, const struct head *h, uint32_t waiting_for) {
     say(s, peer, h,
         (struct msg_saving){
             .generation = s->cut.generation, .phase = MSG_BUSY, .waiting_for = waiting_for});
@@ -92,134 +89,14 @@ static void say_busy(struct shard *s, uint32_t peer, const struct head *h, uint3
 static void say_of(struct shard *s, uint32_t peer, const struct head *h, uint32_t generation,
                    const char *name) {
     if (generation == s->cut.generation)
-        say_how_far(s, peer, h);
+        cuts_say_how_far(s, peer, h);
     else if (cut_is_lead(s) && generation == s->saved_generation &&
              (name == NULL || strcmp(name, s->saved_name) == 0))
         say(s, peer, h,
             (struct msg_saving){
                 .generation = generation, .phase = MSG_COMMITTED, .waiting_for = WIRE_NOBODY});
     else
-        say_busy(s, peer, h, WIRE_NOBODY);
-}
-
-/* A worker that will not mark, or WIRE_NOBODY. The others are not held for its sake. */
-static uint32_t stuck(const struct shard *s) {
-    for (uint32_t rank = 0; rank < s->n_sessions; rank++)
-        if (s->sessions[rank] != NULL && s->sessions[rank]->state == SESSION_HERE &&
-            is_stuck(s, s->sessions[rank]))
-            return rank;
-    return cut_silent(s);
-}
-
-static rh_status next_generation(struct shard *s, uint32_t *out) {
-    struct cut *c = &s->cut;
-    if (c->next == 0) {
-        rh_status st = ckpt_newest(s->cfg.ckpt, NULL, &c->next);
-        if (c->next == 0)
-            return st;
-    }
-    if (c->next > UINT32_MAX)
-        return err_set(RH_ELIMIT,
-                       "%s has a checkpoint of generation %" PRIu64 ": there is none behind",
-                       s->cfg.ckpt->root, c->next - 1);
-    *out = (uint32_t)c->next++;
-    return RH_OK;
-}
-
-/* Under bsp: the clock that all workers stand at. w NULL: an observer. */
-static rh_status choose_clock(const struct shard *s, const struct session *w, const struct head *h,
-                              uint32_t *out) {
-    uint64_t furthest = 0;
-    uint32_t rank = 0;
-    for (uint32_t i = 0; i < s->n_sessions; i++) {
-        const struct session *is = s->sessions[i];
-        if (is != NULL && is->state == SESSION_HERE && is->ended > furthest) {
-            furthest = is->ended;
-            rank = i;
-        }
-    }
-    if (w != NULL && furthest > h->num.clock)
-        return err_set(RH_EINVAL,
-                       "worker %" PRIu32 " saves in clock %" PRIu32 ", but worker %" PRIu32
-                       " is in clock %" PRIu64
-                       " already: under bsp all workers save after the same rh_tick",
-                       w->rank, h->num.clock, rank, furthest);
-    *out = w != NULL ? h->num.clock : (uint32_t)furthest + 1;
-    return RH_OK;
-}
-
-static rh_status lead_begin(struct shard *s, const struct session *w, uint32_t peer,
-                            const struct head *h, const char *name) {
-    struct cut *c = &s->cut;
-    uint32_t clock = 0, generation = 0;
-    rh_status st = s->mode == MODE_BSP ? choose_clock(s, w, h, &clock) : RH_OK;
-    if (st == RH_OK)
-        st = ckpt_check_name(name);
-    if (st == RH_OK)
-        st = next_generation(s, &generation);
-    struct cut_work *k = NULL;
-    if (st == RH_OK)
-        st = cut_work_new(s, name, &k);
-    if (st != RH_OK)
-        return st;
-    cut_begin(s, generation, name);
-    c->clock = clock;
-    c->work = k;
-    c->asker = *h;
-    c->asker_peer = peer;
-    return RH_OK;
-}
-
-/* Has what is in hand all that was acked until now? Not once it is cut: what was pushed since then is
- * missing there. But its asker may not have heard the answer, and ask again. */
-static bool is_wanted(const struct cut *c, uint32_t peer, const struct head *h, const char *name) {
-    const bool again = peer == c->asker_peer && h->worker == c->asker.worker &&
-                       opnum_cmp(h->num, c->asker.num) == 0;
-    return (c->phase == MSG_GATHERING || (cut_in_hand(c) && again)) && strcmp(c->name, name) == 0;
-}
-
-/* Under bsp a worker that saves ends no clock before that is done: what an observer has begun for a later
- * clock would wait in vain. */
-static bool is_in_the_way(const struct shard *s, const struct session *w, const struct head *h) {
-    const struct cut *c = &s->cut;
-    return s->mode == MODE_BSP && w != NULL && c->phase == MSG_GATHERING &&
-           c->asker.worker == WIRE_OBSERVER && h->num.clock < c->clock;
-}
-
-/* Somebody wants a checkpoint, of whatever generation. */
-static void wanted(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
-                   const char *name) {
-    struct cut *c = &s->cut;
-    if (is_in_the_way(s, w, h))
-        cut_give_up(s,
-                    err_set(RH_EFENCED, "worker %" PRIu32 " saves in clock %" PRIu32 ", before it",
-                            w->rank, h->num.clock));
-    const bool same = is_wanted(c, peer, h, name);
-    if (cut_in_hand(c) && !same && s->now_ms - c->asked_ms > CUTS_UNWANTED_MS)
-        cut_give_up(s,
-                    err_set(RH_EFENCED, "nobody has asked for it for %d s, and another is wanted",
-                            CUTS_UNWANTED_MS / 1000));
-    if (c->left != NULL || restores_in_hand(s) || (cut_in_hand(c) && !same)) {
-        say_busy(s, peer, h, c->phase == MSG_GATHERING ? cuts_missing(s) : WIRE_NOBODY);
-        return;
-    }
-    if (!same && stuck(s) != WIRE_NOBODY) {
-        say_busy(s, peer, h, stuck(s));
-        return;
-    }
-    rh_status st = same ? RH_OK : lead_begin(s, w, peer, h, name);
-    if (st == RH_OK && same && w != NULL && s->mode == MODE_BSP && h->num.clock != c->clock)
-        st = err_set(RH_EINVAL,
-                     "worker %" PRIu32 " saves in clock %" PRIu32 ", and another in clock %" PRIu32
-                     ": under bsp all workers save after the same rh_tick",
-                     w->rank, h->num.clock, c->clock);
-    if (st != RH_OK) {
-        shard_refuse(s, peer, h, st);
-        return;
-    }
-    c->asked_ms = s->now_ms;
-    cuts_try(s);
-    say_how_far(s, peer, h);
+        cuts_say_busy(s, peer, h, WIRE_NOBODY);
 }
 
 /* How far is that one? */
@@ -235,7 +112,7 @@ static void asked(struct shard *s, uint32_t peer, const struct head *h, const st
         return;
     }
     if (c->name[0] != '\0' && strcmp(c->name, m->name) != 0) {
-        say_busy(s, peer, h, WIRE_NOBODY);
+        cuts_say_busy(s, peer, h, WIRE_NOBODY);
         return;
     }
     if (h->flags & WIRE_UNDO && cut_in_hand(c))
@@ -244,7 +121,7 @@ static void asked(struct shard *s, uint32_t peer, const struct head *h, const st
         snprintf(c->name, sizeof c->name, "%s", m->name);
     c->asked_ms = s->now_ms;
     cuts_try(s);
-    say_how_far(s, peer, h);
+    cuts_say_how_far(s, peer, h);
 }
 
 rh_status cuts_check_folder(const struct shard *s) {
@@ -276,7 +153,7 @@ void cuts_save(struct shard *s, struct session *w, uint32_t peer, const struct h
     if (st != RH_OK)
         shard_refuse(s, peer, h, st);
     else if (m.generation == 0)
-        wanted(s, w, peer, h, m.name);
+        cuts_want(s, w, peer, h, m.name);
     else
         asked(s, peer, h, &m);
 }

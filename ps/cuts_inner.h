@@ -1,4 +1,5 @@
-/* cuts_inner.h - what cuts.c (frames about checkpoints) asks of cuts_attempt.c (the attempt in hand). */
+/* cuts_inner.h - what the files that make checkpoints of the running job ask of each other: cuts.c (frames
+ * about them), cuts_begin.c (the lead begins one), cuts_attempt.c (the attempt in hand). */
 #ifndef PS_CUTS_INNER_H
 #define PS_CUTS_INNER_H
 
@@ -12,6 +13,19 @@ static inline bool cut_in_hand(const struct cut *c) {
     return c->phase == MSG_GATHERING || c->phase == MSG_WRITING || c->phase == MSG_WRITTEN;
 }
 
+/* ---- cuts.c ---- */
+/* It waits at a barrier, and will not mark. */
+bool cuts_is_stuck(const struct shard *s, const struct session *w);
+/* Answers of how far the attempt in hand is; that none can be had now, since this rank is waited for. */
+void cuts_say_how_far(struct shard *s, uint32_t peer, const struct head *h);
+void cuts_say_busy(struct shard *s, uint32_t peer, const struct head *h, uint32_t waiting_for);
+
+/* ---- cuts_begin.c ---- */
+/* SAVE with generation 0, at the lead; the name is good. w NULL: an observer. */
+void cuts_want(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
+               const char *name);
+
+/* ---- cuts_attempt.c ---- */
 /* The folder of a checkpoint: begun by the lead, joined by the others. */
 rh_status cut_work_new(struct shard *s, const char *name, struct cut_work **out) MUST_CHECK;
 

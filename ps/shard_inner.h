@@ -1,6 +1,6 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), bsp.c (clocks), lead.c
- * (what all shards must agree on), cuts.c, cuts_attempt.c (checkpoints of the running job), restores.c
+ * (what all shards must agree on), cuts*.c (checkpoints of the running job), restores.c
  * (and back), freezing.c, resets.c (tables that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H

@@ -1,0 +1,129 @@
+/* cuts_begin.c - somebody wants a checkpoint, of whatever generation: the lead begins one, lets the asker
+ * join that which is in hand, or says that it cannot be now. See cuts.c. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "ps/ckpt_folder.h"
+#include "ps/cuts_inner.h"
+
+enum { CUTS_UNWANTED_MS = 3000 /* nobody has asked for so long: another may begin */ };
+
+/* A worker that will not mark, or WIRE_NOBODY. The others are not held for its sake. */
+static uint32_t stuck(const struct shard *s) {
+    for (uint32_t rank = 0; rank < s->n_sessions; rank++)
+        if (s->sessions[rank] != NULL && s->sessions[rank]->state == SESSION_HERE &&
+            cuts_is_stuck(s, s->sessions[rank]))
+            return rank;
+    return cut_silent(s);
+}
+
+static rh_status next_generation(struct shard *s, uint32_t *out) {
+    struct cut *c = &s->cut;
+    if (c->next == 0) {
+        rh_status st = ckpt_newest(s->cfg.ckpt, NULL, &c->next);
+        if (c->next == 0)
+            return st;
+    }
+    if (c->next > UINT32_MAX)
+        return err_set(RH_ELIMIT,
+                       "%s has a checkpoint of generation %" PRIu64 ": there is none behind",
+                       s->cfg.ckpt->root, c->next - 1);
+    *out = (uint32_t)c->next++;
+    return RH_OK;
+}
+
+/* Under bsp: the clock that all workers stand at. w NULL: an observer. */
+static rh_status choose_clock(const struct shard *s, const struct session *w, const struct head *h,
+                              uint32_t *out) {
+    uint64_t furthest = 0;
+    uint32_t rank = 0;
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        const struct session *is = s->sessions[i];
+        if (is != NULL && is->state == SESSION_HERE && is->ended > furthest) {
+            furthest = is->ended;
+            rank = i;
+        }
+    }
+    if (w != NULL && furthest > h->num.clock)
+        return err_set(RH_EINVAL,
+                       "worker %" PRIu32 " saves in clock %" PRIu32 ", but worker %" PRIu32
+                       " is in clock %" PRIu64
+                       " already: under bsp all workers save after the same rh_tick",
+                       w->rank, h->num.clock, rank, furthest);
+    *out = w != NULL ? h->num.clock : (uint32_t)furthest + 1;
+    return RH_OK;
+}
+
+static rh_status lead_begin(struct shard *s, const struct session *w, uint32_t peer,
+                            const struct head *h, const char *name) {
+    struct cut *c = &s->cut;
+    uint32_t clock = 0, generation = 0;
+    rh_status st = s->mode == MODE_BSP ? choose_clock(s, w, h, &clock) : RH_OK;
+    if (st == RH_OK)
+        st = ckpt_check_name(name);
+    if (st == RH_OK)
+        st = next_generation(s, &generation);
+    struct cut_work *k = NULL;
+    if (st == RH_OK)
+        st = cut_work_new(s, name, &k);
+    if (st != RH_OK)
+        return st;
+    cut_begin(s, generation, name);
+    c->clock = clock;
+    c->work = k;
+    c->asker = *h;
+    c->asker_peer = peer;
+    return RH_OK;
+}
+
+/* Has what is in hand all that was acked until now? Not once it is cut: what was pushed since then is
+ * missing there. But its asker may not have heard the answer, and ask again. */
+static bool is_wanted(const struct cut *c, uint32_t peer, const struct head *h, const char *name) {
+    const bool again = peer == c->asker_peer && h->worker == c->asker.worker &&
+                       opnum_cmp(h->num, c->asker.num) == 0;
+    return (c->phase == MSG_GATHERING || (cut_in_hand(c) && again)) && strcmp(c->name, name) == 0;
+}
+
+/* Under bsp a worker that saves ends no clock before that is done: what an observer has begun for a later
+ * clock would wait in vain. */
+static bool is_in_the_way(const struct shard *s, const struct session *w, const struct head *h) {
+    const struct cut *c = &s->cut;
+    return s->mode == MODE_BSP && w != NULL && c->phase == MSG_GATHERING &&
+           c->asker.worker == WIRE_OBSERVER && h->num.clock < c->clock;
+}
+
+void cuts_want(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
+               const char *name) {
+    struct cut *c = &s->cut;
+    if (is_in_the_way(s, w, h))
+        cut_give_up(s,
+                    err_set(RH_EFENCED, "worker %" PRIu32 " saves in clock %" PRIu32 ", before it",
+                            w->rank, h->num.clock));
+    const bool same = is_wanted(c, peer, h, name);
+    if (cut_in_hand(c) && !same && s->now_ms - c->asked_ms > CUTS_UNWANTED_MS)
+        cut_give_up(s,
+                    err_set(RH_EFENCED, "nobody has asked for it for %d s, and another is wanted",
+                            CUTS_UNWANTED_MS / 1000));
+    if (c->left != NULL || restores_in_hand(s) || (cut_in_hand(c) && !same)) {
+        cuts_say_busy(s, peer, h, c->phase == MSG_GATHERING ? cuts_missing(s) : WIRE_NOBODY);
+        return;
+    }
+    if (!same && stuck(s) != WIRE_NOBODY) {
+        cuts_say_busy(s, peer, h, stuck(s));
+        return;
+    }
+    rh_status st = same ? RH_OK : lead_begin(s, w, peer, h, name);
+    if (st == RH_OK && same && w != NULL && s->mode == MODE_BSP && h->num.clock != c->clock)
+        st = err_set(RH_EINVAL,
+                     "worker %" PRIu32 " saves in clock %" PRIu32 ", and another in clock %" PRIu32
+                     ": under bsp all workers save after the same rh_tick",
+                     w->rank, h->num.clock, c->clock);
+    if (st != RH_OK) {
+        shard_refuse(s, peer, h, st);
+        return;
+    }
+    c->asked_ms = s->now_ms;
+    cuts_try(s);
+    cuts_say_how_far(s, peer, h);
+}
