@@ -190,7 +190,8 @@ void msg_put_mark(struct buf *b, const struct msg_mark *m);
 void msg_get_mark(struct rd *r, struct msg_mark *m);
 
 struct msg_save {
-    uint32_t generation; /* 0: begin one */
+    uint32_t generation; /* 0: begin one, and then ... */
+    uint32_t ticket;     /* ... which wish for one this is; else 0 */
     char name[WIRE_NAME_MAX + 1];
 };
 void msg_put_save(struct buf *b, const struct msg_save *m);

@@ -37,13 +37,14 @@ void msg_get_mark(struct rd *r, struct msg_mark *m) {
 
 void msg_put_save(struct buf *b, const struct msg_save *m) {
     buf_put_u32(b, m->generation);
-    buf_put_u32(b, 0);
+    buf_put_u32(b, m->ticket);
     buf_put_str(b, m->name);
 }
 
 void msg_get_save(struct rd *r, struct msg_save *m) {
     m->generation = rd_u32(r);
-    rd_must(r, rd_u32(r) == 0);
+    m->ticket = rd_u32(r);
+    rd_must(r, (m->generation == 0) == (m->ticket != 0));
     rd_str(r, m->name, sizeof m->name);
 }
 

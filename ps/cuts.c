@@ -99,6 +99,19 @@ static void say_of(struct shard *s, uint32_t peer, const struct head *h, uint32_
         cuts_say_busy(s, peer, h, WIRE_NOBODY);
 }
 
+void cuts_say_become(struct shard *s, uint32_t peer, const struct head *h, uint32_t generation) {
+    if (generation == s->cut.generation || generation == s->saved_generation) {
+        say_of(s, peer, h, generation, NULL);
+        return;
+    }
+    say(s, peer, h,
+        (struct msg_saving){.generation = generation,
+                            .phase = MSG_GIVEN_UP,
+                            .waiting_for = WIRE_NOBODY,
+                            .status = RH_EFENCED,
+                            .text = "another checkpoint was begun since"});
+}
+
 /* How far is that one? */
 static void asked(struct shard *s, uint32_t peer, const struct head *h, const struct msg_save *m) {
     struct cut *c = &s->cut;
@@ -153,7 +166,7 @@ void cuts_save(struct shard *s, struct session *w, uint32_t peer, const struct h
     if (st != RH_OK)
         shard_refuse(s, peer, h, st);
     else if (m.generation == 0)
-        cuts_want(s, w, peer, h, m.name);
+        cuts_want(s, w, peer, h, &m);
     else
         asked(s, peer, h, &m);
 }

@@ -55,8 +55,8 @@ static rh_status choose_clock(const struct shard *s, const struct session *w, co
     return RH_OK;
 }
 
-static rh_status lead_begin(struct shard *s, const struct session *w, uint32_t peer,
-                            const struct head *h, const char *name) {
+static rh_status lead_begin(struct shard *s, const struct session *w, const struct head *h,
+                            const char *name) {
     struct cut *c = &s->cut;
     uint32_t clock = 0, generation = 0;
     rh_status st = s->mode == MODE_BSP ? choose_clock(s, w, h, &clock) : RH_OK;
@@ -72,17 +72,30 @@ static rh_status lead_begin(struct shard *s, const struct session *w, uint32_t p
     cut_begin(s, generation, name);
     c->clock = clock;
     c->work = k;
-    c->asker = *h;
-    c->asker_peer = peer;
+    c->asker = h->worker;
     return RH_OK;
 }
 
+/* ---- tickets ---- */
+
+static const struct save_ticket *find_ticket(const struct cut *c, uint32_t ticket) {
+    uint32_t n = c->n_tickets < SHARD_TICKETS ? c->n_tickets : SHARD_TICKETS;
+    for (uint32_t i = 0; i < n; i++)
+        if (c->tickets[i].ticket == ticket)
+            return &c->tickets[i];
+    return NULL;
+}
+
+static const struct save_ticket *keep_ticket(struct cut *c, struct save_ticket k) {
+    struct save_ticket *to = &c->tickets[c->n_tickets++ % SHARD_TICKETS];
+    *to = k;
+    return to;
+}
+
 /* Has what is in hand all that was acked until now? Not once it is cut: what was pushed since then is
- * missing there. But its asker may not have heard the answer, and ask again. */
-static bool is_wanted(const struct cut *c, uint32_t peer, const struct head *h, const char *name) {
-    const bool again = peer == c->asker_peer && h->worker == c->asker.worker &&
-                       opnum_cmp(h->num, c->asker.num) == 0;
-    return (c->phase == MSG_GATHERING || (cut_in_hand(c) && again)) && strcmp(c->name, name) == 0;
+ * missing there. */
+static bool is_wanted(const struct cut *c, const char *name) {
+    return c->phase == MSG_GATHERING && strcmp(c->name, name) == 0;
 }
 
 /* Under bsp a worker that saves ends no clock before that is done: what an observer has begun for a later
@@ -90,17 +103,40 @@ static bool is_wanted(const struct cut *c, uint32_t peer, const struct head *h, 
 static bool is_in_the_way(const struct shard *s, const struct session *w, const struct head *h) {
     const struct cut *c = &s->cut;
     return s->mode == MODE_BSP && w != NULL && c->phase == MSG_GATHERING &&
-           c->asker.worker == WIRE_OBSERVER && h->num.clock < c->clock;
+           c->asker == WIRE_OBSERVER && h->num.clock < c->clock;
+}
+
+/* It was answered for good already, or it is to be forgotten: nothing begins. */
+static bool is_used(struct shard *s, uint32_t peer, const struct head *h,
+                    const struct msg_save *m) {
+    struct cut *c = &s->cut;
+    const struct save_ticket *k = find_ticket(c, m->ticket);
+    if (k == NULL && (h->flags & WIRE_UNDO) == 0)
+        return false;
+    if (k == NULL)
+        k = keep_ticket(
+            c, (struct save_ticket){m->ticket, 0, RH_ETIMEDOUT}); /* it has waited enough */
+    if (k->generation == 0) {
+        shard_refuse(s, peer, h, err_set(k->status, "refused before: %s", status_text(k->status)));
+        return true;
+    }
+    if (k->generation == c->generation)
+        c->asked_ms = s->now_ms;
+    cuts_say_become(s, peer, h, k->generation);
+    return true;
 }
 
 void cuts_want(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
-               const char *name) {
+               const struct msg_save *m) {
+    if (is_used(s, peer, h, m))
+        return;
+    const char *name = m->name;
     struct cut *c = &s->cut;
     if (is_in_the_way(s, w, h))
         cut_give_up(s,
                     err_set(RH_EFENCED, "worker %" PRIu32 " saves in clock %" PRIu32 ", before it",
                             w->rank, h->num.clock));
-    const bool same = is_wanted(c, peer, h, name);
+    const bool same = is_wanted(c, name);
     if (cut_in_hand(c) && !same && s->now_ms - c->asked_ms > CUTS_UNWANTED_MS)
         cut_give_up(s,
                     err_set(RH_EFENCED, "nobody has asked for it for %d s, and another is wanted",
@@ -113,12 +149,13 @@ void cuts_want(struct shard *s, struct session *w, uint32_t peer, const struct h
         cuts_say_busy(s, peer, h, stuck(s));
         return;
     }
-    rh_status st = same ? RH_OK : lead_begin(s, w, peer, h, name);
+    rh_status st = same ? RH_OK : lead_begin(s, w, h, name);
     if (st == RH_OK && same && w != NULL && s->mode == MODE_BSP && h->num.clock != c->clock)
         st = err_set(RH_EINVAL,
                      "worker %" PRIu32 " saves in clock %" PRIu32 ", and another in clock %" PRIu32
                      ": under bsp all workers save after the same rh_tick",
                      w->rank, h->num.clock, c->clock);
+    keep_ticket(c, (struct save_ticket){m->ticket, st == RH_OK ? c->generation : 0, st});
     if (st != RH_OK) {
         shard_refuse(s, peer, h, st);
         return;

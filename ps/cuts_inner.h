@@ -19,11 +19,13 @@ bool cuts_is_stuck(const struct shard *s, const struct session *w);
 /* Answers of how far the attempt in hand is; that none can be had now, since this rank is waited for. */
 void cuts_say_how_far(struct shard *s, uint32_t peer, const struct head *h);
 void cuts_say_busy(struct shard *s, uint32_t peer, const struct head *h, uint32_t waiting_for);
+/* What has become of one that was begun some time ago. */
+void cuts_say_become(struct shard *s, uint32_t peer, const struct head *h, uint32_t generation);
 
 /* ---- cuts_begin.c ---- */
 /* SAVE with generation 0, at the lead; the name is good. w NULL: an observer. */
 void cuts_want(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
-               const char *name);
+               const struct msg_save *m);
 
 /* ---- cuts_attempt.c ---- */
 /* The folder of a checkpoint: begun by the lead, joined by the others. */

@@ -30,14 +30,20 @@ struct part {
 
 struct cut_work;
 
+/* A wish for a checkpoint that the lead has answered for good. */
+struct save_ticket {
+    uint32_t ticket;
+    uint32_t generation; /* that it has begun or joined; 0: none, and it was refused with ... */
+    rh_status status;
+};
+
 /* A checkpoint of the running job: the attempt in hand, or the last one. */
 struct cut {
     uint32_t generation;          /* 0: there was none yet */
     uint32_t phase;               /* enum msg_phase; 0: none yet */
     char name[CKPT_NAME_MAX + 1]; /* "": not heard yet */
     int64_t began_ms, asked_ms;   /* asked: somebody still wants it */
-    struct head asker;            /* the lead: the request that has begun it, ... */
-    uint32_t asker_peer;          /* ... and whose that was */
+    uint32_t asker;               /* the lead: rank of who has begun it, or WIRE_OBSERVER */
     uint32_t clock;               /* the lead, under bsp: the clock that it stands at */
     rh_status status;             /* of MSG_GIVEN_UP */
     char text[256];
@@ -46,6 +52,8 @@ struct cut {
     struct cut_work *work;         /* its files; NULL: nothing is written */
     struct cut_work *left;         /* of an attempt that was given up: goes when it is done */
     uint64_t next;                 /* the lead: the next generation; 0: to be looked up */
+    struct save_ticket tickets[SHARD_TICKETS]; /* the lead: ring */
+    uint32_t n_tickets;                        /* ever */
 };
 
 struct reading;

@@ -16,6 +16,7 @@ enum { AGAIN_MS = 100 };
 struct saving {
     struct poll p; /* its deadline: of this attempt */
     const char *name;
+    uint32_t ticket; /* of the wish that the lead has not answered for good; 0: none */
     uint32_t generation;
     struct msg_saving *at; /* (shards) what each has said last */
     int64_t begun_by_ms;   /* until then it may be tried again */
@@ -31,12 +32,16 @@ static bool take_saving(rh_op *op, const struct op_request *q, const struct head
     return !body->bad;
 }
 
-static rh_status ask_save(struct saving *g, uint32_t n, uint32_t generation, uint16_t flags) {
-    struct msg_save m = {.generation = generation};
-    struct buf b;
+static void put(const struct saving *g, uint32_t generation, struct buf *b) {
+    struct msg_save m = {.generation = generation, .ticket = generation == 0 ? g->ticket : 0};
     snprintf(m.name, sizeof m.name, "%s", g->name);
-    buf_init(&b, sizeof m + 16);
-    msg_put_save(&b, &m);
+    buf_init(b, sizeof m + 16);
+    msg_put_save(b, &m);
+}
+
+static rh_status ask_save(struct saving *g, uint32_t n, uint32_t generation, uint16_t flags) {
+    struct buf b;
+    put(g, generation, &b);
     rh_status s = poll_ask(&g->p, 0, n, WIRE_SAVE, flags, &b, take_saving, g);
     buf_fini(&b);
     return s;
@@ -144,6 +149,30 @@ static rh_status follow(struct saving *g, bool *again) {
     }
 }
 
+/* Begin one, or let us join that which gathers marks. Every wish has a ticket of its own, so that a
+ * question which comes twice, or late, begins no other. */
+static rh_status ask_for_one(struct saving *g) {
+    if (g->ticket == 0)
+        g->ticket = client_draw(g->p.c);
+    rh_status s = ask_save(g, 1, 0, 0);
+    if (s == RH_OK && g->at[0].phase != MSG_BUSY)
+        g->ticket = 0;
+    return s;
+}
+
+/* The lead may still come to hear a question whose answer nobody waits for. Passes status on. */
+static rh_status take_back(const struct saving *g, rh_status status) {
+    char text[ERR_TEXT_MAX];
+    struct buf b;
+    if (g->ticket == 0)
+        return status;
+    snprintf(text, sizeof text, "%s", err_text());
+    put(g, 0, &b);
+    poll_tell(&g->p, 0, 1, WIRE_SAVE, WIRE_UNDO, &b);
+    buf_fini(&b);
+    return err_set(status, "%s", text);
+}
+
 /* The checkpoint that this call is about: one that takes this worker as it stands. *busy: not now. */
 static rh_status join(struct saving *g, bool *busy) {
     rh_client *c = g->p.c;
@@ -158,7 +187,7 @@ static rh_status join(struct saving *g, bool *busy) {
             return s;
         }
     }
-    rh_status s = ask_save(g, 1, 0, 0);
+    rh_status s = ask_for_one(g);
     if (s != RH_OK)
         return s;
     g->generation = g->at[0].generation;
@@ -201,6 +230,8 @@ rh_status rh_save(rh_client *c, const char *name) {
     for (uint32_t i = 0; g.at != NULL && i < c->shards; i++)
         g.at[i].waiting_for = WIRE_NOBODY;
     s = g.at == NULL ? err_set(RH_ENOMEM, "%s: no memory", what) : save(&g);
+    if (s != RH_OK)
+        s = take_back(&g, s);
     free(g.at);
     poll_end(&g.p);
     return s;

@@ -239,7 +239,9 @@ struct msg_mark any_mark(struct rng *g, const uint8_t cursor[ANY_CURSOR]) {
 }
 
 struct msg_save any_save(struct rng *g) {
-    struct msg_save m = {.generation = rng_u32(g)};
+    struct msg_save m = {.generation = rng_below(g, 3)};
+    if (m.generation == 0)
+        m.ticket = 1 + rng_below(g, 1000);
     any_name(g, m.name);
     return m;
 }

@@ -128,27 +128,40 @@ static rh_status ask(struct talker *t, uint8_t kind, uint16_t flags, const struc
     return (rh_status)h.status;
 }
 
-static struct msg_saving save(struct talker *t, uint32_t generation, const char *name,
-                              uint16_t flags) {
+/* Its status; RH_OK: *is is filled in. */
+static rh_status send_save(struct talker *t, uint32_t generation, uint32_t ticket, const char *name,
+                           uint16_t flags, struct msg_saving *is) {
     uint8_t room[128];
     struct buf body;
-    struct msg_save m = {.generation = generation};
-    struct msg_saving is = {0};
+    struct msg_save m = {.generation = generation, .ticket = ticket};
     strcpy(m.name, name);
     buf_wrap(&body, room, sizeof room);
     msg_put_save(&body, &m);
-    ck_assert_int_eq(ask(t, WIRE_SAVE, flags, &body, &is, NULL), RH_OK);
+    return ask(t, WIRE_SAVE, flags, &body, is, NULL);
+}
+
+/* A wish of its own each time, where it is one. */
+static uint32_t ticket_for(uint32_t generation) {
+    static uint32_t last = 1000000;
+    return generation == 0 ? ++last : 0;
+}
+
+static struct msg_saving save(struct talker *t, uint32_t generation, const char *name,
+                              uint16_t flags) {
+    struct msg_saving is = {0};
+    rh_status st = send_save(t, generation, ticket_for(generation), name, flags, &is);
+    ck_assert_int_eq(st, RH_OK);
     return is;
 }
 
 static rh_status refused(struct talker *t, uint32_t generation, const char *name) {
-    uint8_t room[128];
-    struct buf body;
-    struct msg_save m = {.generation = generation};
-    strcpy(m.name, name);
-    buf_wrap(&body, room, sizeof room);
-    msg_put_save(&body, &m);
-    return ask(t, WIRE_SAVE, 0, &body, NULL, NULL);
+    return send_save(t, generation, ticket_for(generation), name, 0, NULL);
+}
+
+static struct msg_saving want(struct talker *t, uint32_t ticket, const char *name) {
+    struct msg_saving is = {0};
+    ck_assert_int_eq(send_save(t, 0, ticket, name, 0, &is), RH_OK);
+    return is;
 }
 
 static struct msg_saving commit(struct talker *t, const struct msg_saving *written) {
@@ -503,13 +516,8 @@ START_TEST(a_disk_that_fails_ends_the_attempt_wherever_it_does_and_harms_nothing
     uint32_t at = 1, given_up = 0;
     for (; failed; at++) {
         memory_disk_fail(&disk, at, 28); /* ENOSPC */
-        uint8_t room[128];
-        struct buf body;
         struct msg_saving is = {0};
-        struct msg_save m = {.name = "x"};
-        buf_wrap(&body, room, sizeof room);
-        msg_put_save(&body, &m);
-        rh_status st = ask(&a, WIRE_SAVE, 0, &body, &is, NULL);
+        rh_status st = send_save(&a, 0, ticket_for(0), "x", 0, &is);
         if (st == RH_OK) {
             mark(&a, is.generation, NULL);
             is = save(&a, is.generation, "x", 0);
@@ -546,12 +554,12 @@ END_TEST
 
 START_TEST(who_asks_after_the_cut_gets_none_of_an_earlier_moment) {
     join(&a, ASYNC, 1);
-    save(&o, 0, "x", 0);
+    want(&o, 7, "x");
     ck_assert_uint_eq(save(&a, 0, "x", 0).generation, 1); /* joins it */
     mark(&a, 1, NULL);
     push(&a, 1);
     ck_assert_uint_eq(save(&a, 0, "x", 0).phase, MSG_BUSY);
-    struct msg_saving is = save(&o, 0, "x", 0); /* a repeat: its answer was lost */
+    struct msg_saving is = want(&o, 7, "x"); /* a repeat: its answer was lost */
     ck_assert_uint_eq(is.phase, MSG_WRITTEN);
     ck_assert_uint_eq(is.generation, 1);
     o.now_ms = a.now_ms += UNWANTED_MS + 1; /* and now it has died */
@@ -561,6 +569,62 @@ START_TEST(who_asks_after_the_cut_gets_none_of_an_earlier_moment) {
     commit(&a, &is);
     ck_assert(saved_row("x", 1) == -1);
     no_leftovers();
+}
+END_TEST
+
+START_TEST(a_question_that_comes_twice_or_late_begins_one_checkpoint) {
+    join(&a, ASYNC, 1);
+    ck_assert_uint_eq(want(&o, 7, "x").generation, 1);
+    ck_assert_uint_eq(want(&o, 7, "x").phase, MSG_GATHERING);
+    ck_assert_uint_eq(want(&a, 8, "x").generation, 1); /* joins it */
+    mark(&a, 1, NULL);
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_WRITTEN);
+    commit(&o, &is);
+    for (uint32_t ticket = 7; ticket <= 8; ticket++) {
+        is = want(&o, ticket, "x");
+        ck_assert_uint_eq(is.generation, 1);
+        ck_assert_uint_eq(is.phase, MSG_COMMITTED);
+    }
+    ck_assert_uint_eq(want(&o, 9, "y").generation, 2);
+    ck_assert_uint_eq(want(&o, 7, "x").phase, MSG_COMMITTED); /* still the newest that is whole */
+    mark(&a, 2, NULL);
+    is = save(&o, 2, "y", 0);
+    commit(&o, &is);
+    is = want(&a, 8, "x");
+    ck_assert_uint_eq(is.generation, 1);
+    ck_assert_uint_eq(is.phase, MSG_GIVEN_UP);
+    ck_assert_uint_eq(is.status, RH_EFENCED);
+    ck_assert_int_eq(push(&a, 1), WIRE_ACK); /* nothing is held */
+    ck_assert_uint_eq(want(&o, 10, "z").generation, 3);
+}
+END_TEST
+
+START_TEST(a_question_that_was_refused_is_refused_again_when_it_comes_late) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    tick(&a, 0);
+    ck_assert_int_eq(send_save(&b, 0, 7, "x", 0, NULL), RH_EINVAL); /* a is further */
+    tick(&b, 0);
+    ck_assert_int_eq(send_save(&b, 0, 7, "x", 0, NULL), RH_EINVAL);
+    ck_assert_uint_eq(want(&b, 8, "x").phase, MSG_GATHERING);
+}
+END_TEST
+
+START_TEST(a_question_that_could_not_be_met_may_be_asked_again_until_it_is_taken_back) {
+    join(&a, ASYNC, 1);
+    want(&o, 7, "x");
+    ck_assert_uint_eq(want(&o, 8, "y").phase, MSG_BUSY);
+    save(&o, 1, "x", WIRE_UNDO);
+    ck_assert_uint_eq(want(&o, 8, "y").generation, 2);
+    ck_assert_uint_eq(want(&o, 9, "z").phase, MSG_BUSY);
+    ck_assert_int_eq(send_save(&o, 0, 9, "z", WIRE_UNDO, NULL), RH_ETIMEDOUT);
+    save(&o, 2, "y", WIRE_UNDO);
+    ck_assert_int_eq(send_save(&o, 0, 9, "z", 0, NULL), RH_ETIMEDOUT);
+    /* Taken back before it came at all. */
+    ck_assert_int_eq(send_save(&o, 0, 10, "z", WIRE_UNDO, NULL), RH_ETIMEDOUT);
+    ck_assert_int_eq(send_save(&o, 0, 10, "z", 0, NULL), RH_ETIMEDOUT);
+    ck_assert_uint_eq(want(&o, 11, "z").generation, 3);
 }
 END_TEST
 
@@ -690,6 +754,9 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, a_disk_that_fails_ends_the_attempt_wherever_it_does_and_harms_nothing);
     tcase_add_test(tc, one_that_nobody_asks_for_any_more_makes_room_for_another);
     tcase_add_test(tc, who_asks_after_the_cut_gets_none_of_an_earlier_moment);
+    tcase_add_test(tc, a_question_that_comes_twice_or_late_begins_one_checkpoint);
+    tcase_add_test(tc, a_question_that_was_refused_is_refused_again_when_it_comes_late);
+    tcase_add_test(tc, a_question_that_could_not_be_met_may_be_asked_again_until_it_is_taken_back);
     tcase_add_test(tc, who_has_asked_may_give_it_up);
     tcase_add_test(tc, cursors_are_those_of_the_newest_checkpoint_that_is_whole);
     tcase_add_test(tc, a_worker_that_has_gone_keeps_the_cursor_of_its_goodbye);

@@ -435,7 +435,8 @@ END_TEST
 /* ---- beside a save ---- */
 
 static struct msg_saving save(uint32_t generation, const char *name) {
-    struct msg_save m = {.generation = generation};
+    static uint32_t wishes;
+    struct msg_save m = {.generation = generation, .ticket = generation == 0 ? ++wishes : 0};
     struct msg_saving is = {0};
     uint8_t room[128];
     struct buf b;
