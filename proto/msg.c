@@ -43,7 +43,7 @@ void msg_put_welcome(struct buf *b, const struct msg_welcome *m) {
     buf_put_u32(b, m->mode);
     buf_put_u32(b, m->credit_bytes);
     buf_put_u32(b, m->origin);
-    buf_put_u32(b, 0);
+    buf_put_u32(b, m->state);
 }
 
 void msg_get_welcome(struct rd *r, struct msg_welcome *m) {
@@ -54,7 +54,8 @@ void msg_get_welcome(struct rd *r, struct msg_welcome *m) {
     m->mode = rd_u32(r);
     m->credit_bytes = rd_u32(r);
     m->origin = rd_u32(r);
-    rd_must(r, rd_u32(r) == 0);
+    m->state = rd_u32(r);
+    rd_must(r, m->state <= MSG_PENDING);
 }
 
 /* ---- open ---- */

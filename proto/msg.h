@@ -21,8 +21,15 @@ struct msg_hello {
 void msg_put_hello(struct buf *b, const struct msg_hello *m);
 void msg_get_hello(struct rd *r, struct msg_hello *m);
 
+/* What a shard is, as its welcome says. */
+enum msg_state {
+    MSG_WHOLE,
+    MSG_LOST,   /* it has begun anew in the place of one that died */
+    MSG_PENDING /* the lead: it has gone back to a checkpoint, and others may not have yet */
+};
+
 struct msg_welcome {
-    uint32_t shard, shards, world, clock, mode, credit_bytes, origin;
+    uint32_t shard, shards, world, clock, mode, credit_bytes, origin, state;
 };
 void msg_put_welcome(struct buf *b, const struct msg_welcome *m);
 void msg_get_welcome(struct rd *r, struct msg_welcome *m);
@@ -257,6 +264,7 @@ void msg_get_restore(struct rd *r, struct msg_restore *m);
 struct msg_restored {
     uint32_t ticket, step;
     uint64_t done_bytes, generation;
+    char name[WIRE_NAME_MAX + 1];
 };
 void msg_put_restored(struct buf *b, const struct msg_restored *m);
 void msg_get_restored(struct rd *r, struct msg_restored *m);

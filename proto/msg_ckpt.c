@@ -138,7 +138,7 @@ void msg_get_restore(struct rd *r, struct msg_restore *m) {
     m->step = rd_u32(r);
     m->ticket = rd_u32(r);
     rd_str(r, m->name, sizeof m->name);
-    rd_must(r, m->step <= 1);
+    rd_must(r, m->step <= 2);
 }
 
 void msg_put_restored(struct buf *b, const struct msg_restored *m) {
@@ -146,6 +146,7 @@ void msg_put_restored(struct buf *b, const struct msg_restored *m) {
     buf_put_u32(b, m->step);
     buf_put_u64(b, m->done_bytes);
     buf_put_u64(b, m->generation);
+    buf_put_str(b, m->name);
 }
 
 void msg_get_restored(struct rd *r, struct msg_restored *m) {
@@ -153,4 +154,6 @@ void msg_get_restored(struct rd *r, struct msg_restored *m) {
     m->step = rd_u32(r);
     m->done_bytes = rd_u64(r);
     m->generation = rd_u64(r);
+    rd_str(r, m->name, sizeof m->name);
+    rd_must(r, m->step <= 3);
 }

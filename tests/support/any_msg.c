@@ -98,6 +98,7 @@ struct msg_welcome any_welcome(struct rng *g) {
         .mode = rng_below(g, 4),
         .credit_bytes = rng_u32(g),
         .origin = rng_u32(g),
+        .state = rng_below(g, 3),
     };
 }
 
@@ -278,16 +279,18 @@ struct msg_cursor_is any_cursor_is(struct rng *g, const uint8_t cursor[ANY_CURSO
 }
 
 struct msg_restore any_restore(struct rng *g) {
-    struct msg_restore m = {.step = rng_below(g, 2), .ticket = rng_u32(g)};
+    struct msg_restore m = {.step = rng_below(g, 3), .ticket = rng_u32(g)};
     any_name(g, m.name);
     return m;
 }
 
 struct msg_restored any_restored(struct rng *g) {
-    return (struct msg_restored){.ticket = rng_u32(g),
-                                 .step = rng_below(g, 2),
-                                 .done_bytes = rng_u64(g),
-                                 .generation = rng_u64(g)};
+    struct msg_restored m = {.ticket = rng_u32(g),
+                             .step = rng_below(g, 4),
+                             .done_bytes = rng_u64(g),
+                             .generation = rng_u64(g)};
+    any_name(g, m.name);
+    return m;
 }
 
 struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members) {
