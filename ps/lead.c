@@ -66,6 +66,7 @@ rh_status lead_session(struct shard *s, uint32_t rank, struct session **out) {
         rh_status st = session_new(rank, &s->sessions[rank]);
         if (st != RH_OK)
             return st;
+        s->sessions[rank]->inc = s->inc_floor;
         /* A worker that comes late has no part in the clocks that are over. */
         s->sessions[rank]->ended = s->closed;
     }

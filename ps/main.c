@@ -1,5 +1,6 @@
 /* main.c - the program rowhouse-server: settings, where its workers find it (an address, MPI, a launcher's pipe), and the
  * orderly end. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 
 struct settings {
     const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *log_level, *config;
-    int64_t shards, world, credit, cut_timeout, report_fd;
+    int64_t shards, world, credit, cut_timeout, report_fd, rejoin;
     int insecure, read_only, child;
 };
 
@@ -68,11 +69,18 @@ static const struct conf_item items[] = {
      "Read settings from a file: lines of name = value."},
     {NULL, CONF_SECTION, 0, NULL, 0, 0, NULL, NULL, "Given by rowhouse run:"},
     {"report-fd", CONF_INT, AT(report_fd), "-1", -1, 65535, NULL, "FD",
-     "Write the addresses, comma-separated, as one line to this descriptor once they are bound, "
-     "and "
-     "what is to be restored is."},
+     "Write one line to this descriptor once the addresses are bound, and what is to be restored "
+     "is: the addresses, comma-separated, and the newest generation in --checkpoint-dir (0: "
+     "none)."},
+    {"rejoin", CONF_INT, AT(rejoin), "-1", -1, INT64_MAX, NULL, "GENERATION",
+     "Take the place of a server of this job that has died, at the same --listen and --shard: the "
+     "shards begin empty, and clients fill them, and put the others back, from the job's last "
+     "checkpoint. GENERATION is what the first server there has reported: which checkpoints were "
+     "in "
+     "the folder before the job. --restore is what the job began with, and is not read at once."},
     {"child", CONF_BOOL, AT(child), "no", 0, 0, NULL, NULL,
-     "This server is the child of a supervisor: it reports where it saves, too."},
+     "This server is the child of a supervisor: it reports where it saves, too, behind the "
+     "generation."},
 };
 
 static void usage_error(void) {
@@ -107,13 +115,14 @@ static uint32_t new_incarnation(void) {
     return tenths == 0 ? 1 : tenths;
 }
 
-/* A supervisor also hears where we save, if we do. */
-static rh_status report(const struct settings *set, const struct server *s) {
+/* "ADDRESSES GENERATION", and a supervisor also hears where we save, if we do. */
+static rh_status report(const struct settings *set, const struct server *s, uint64_t generation) {
     const char *const *addresses = server_addresses(s);
     bool saves = set->child && set->checkpoint_dir != NULL && !set->read_only;
     int fd = (int)set->report_fd, bad = 0;
     for (int64_t i = 0; i < set->shards; i++)
         bad |= dprintf(fd, "%s%s", i > 0 ? "," : "", addresses[i]) < 0;
+    bad |= dprintf(fd, " %" PRIu64, generation) < 0;
     if (saves)
         bad |= dprintf(fd, " %s", set->checkpoint_dir) < 0;
     if (bad || dprintf(fd, "\n") < 0)
@@ -135,6 +144,7 @@ struct life {
     struct server_ckpt ckpt;
     struct server *server;
     struct shard_config c;
+    uint64_t generation; /* the newest in the folder when the job began */
 };
 
 /* A restore takes its time, and leaves nothing behind that would have to be put in order: there a
@@ -154,8 +164,10 @@ static rh_status restore(struct life *l) {
  * checkpoint. */
 static rh_status fill(struct life *l, const char *job) {
     l->c.job = hash64(job, strlen(job));
+    if (l->set->rejoin < 0 && l->c.ckpt != NULL)
+        l->generation = server_ckpt_generation(l->c.ckpt);
     rh_status st = server_make(l->server, &l->c);
-    if (st == RH_OK && l->ckpt.restore != NULL)
+    if (st == RH_OK && l->ckpt.restore != NULL && !l->c.rejoins)
         st = restore(l);
     if (st == RH_OK && l->c.shard == 0 && l->c.ckpt != NULL && !l->c.read_only)
         server_ckpt_clean(l->c.ckpt);
@@ -208,6 +220,9 @@ static rh_status run(const struct settings *set, int *signal_out) {
     l.c.cut_timeout_ms = (uint32_t)set->cut_timeout * 1000;
     l.c.world = (uint32_t)set->world;
     l.c.read_only = l.ckpt.read_only;
+    l.generation = set->rejoin > 0 ? (uint64_t)set->rejoin : 0;
+    if (set->rejoin >= 0)
+        server_ckpt_rejoin(&l.ckpt, l.generation, &l.c);
     bool mpi = set->listen == NULL;
     if (mpi && !roster_under_mpi())
         return err_set(RH_EINVAL,
@@ -217,7 +232,7 @@ static rh_status run(const struct settings *set, int *signal_out) {
     if (st == RH_OK)
         st = mpi ? join_mpi(&l) : fill(&l, set->job);
     if (st == RH_OK && set->report_fd >= 0)
-        st = report(set, l.server);
+        st = report(set, l.server, l.generation);
     if (st == RH_OK)
         st = server_start(l.server);
     if (st == RH_OK)

@@ -1,7 +1,7 @@
 /* restores.c - a checkpoint into the running shard. Step 0 reads all of it aside, elsewhere than in
  * this thread, into a shard that nobody speaks to; step 1 puts what was read in the place of
- * everything that is here. So nothing is touched before all of it was found good, and training goes
- * on until then. PROTOCOL.md, section 3.
+ * everything that is here; step 2 tells the lead that all shards are there. So nothing is touched before
+ * all of it was found good, and training goes on until then. PROTOCOL.md, section 3.
  *
  * One reading is in hand at a time, and belongs to a ticket. Another ticket gets its turn when that
  * one was given up, has failed, or was not asked for in a while: so of two clients one waits, and one
@@ -26,6 +26,7 @@ enum {
 struct reading {
     struct shard_task task; /* first: it is handed back */
     struct ckpt_io *io;
+    /* "": until it is started the lead's last generation, then the empty job. */
     char name[CKPT_NAME_MAX + 1];
     uint32_t ticket;
     int64_t asked_ms;
@@ -46,6 +47,10 @@ static bool has_failed(const struct reading *k) {
 
 static bool is_read(const struct reading *k) {
     return k->started && !is_running(k) && k->status == RH_OK;
+}
+
+static bool is_lead(const struct shard *s) {
+    return s->cfg.shard == 0;
 }
 
 bool restores_in_hand(const struct shard *s) {
@@ -104,11 +109,20 @@ static rh_status start(struct shard *s) {
     struct reading *k = s->reading;
     if (k->started || !cuts_stop(s))
         return RH_OK;
-    rh_status st = shard_new(&s->cfg, s->net, &k->into);
+    rh_status st = RH_OK;
+    if (is_lead(s) && k->name[0] == '\0')
+        st = rejoin_last(s, k->name);
+    if (st == RH_OK)
+        st = shard_new(&s->cfg, s->net, &k->into);
     if (st != RH_OK)
         return st;
     k->started = true;
-    shard_give(s, &k->task);
+    if (k->name[0] != '\0') {
+        shard_give(s, &k->task);
+        return RH_OK;
+    }
+    k->into->world = s->world;
+    atomic_store(&k->task.done, true);
     return RH_OK;
 }
 
@@ -117,7 +131,7 @@ static rh_status start(struct shard *s) {
 /* Who asks is answered in the life that it has asked. */
 static void say(struct shard *s, uint32_t peer, const struct head *h,
                 const struct msg_restored *m) {
-    uint8_t room[32];
+    uint8_t room[sizeof(struct msg_restored) + 16];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
     msg_put_restored(&b, m);
@@ -130,8 +144,10 @@ static void say(struct shard *s, uint32_t peer, const struct head *h,
 static void say_how_far(struct shard *s, uint32_t peer, const struct head *h) {
     const struct reading *k = s->reading;
     struct msg_restored m = {.ticket = k->ticket, .step = is_read(k)};
-    if (k->started)
+    if (k->started) {
         m.done_bytes = atomic_load(&k->into->filled_bytes);
+        memcpy(m.name, k->name, sizeof m.name);
+    }
     if (is_read(k))
         m.generation = k->generation;
     say(s, peer, h, &m);
@@ -170,7 +186,7 @@ static void on_undo(struct shard *s, uint32_t peer, const struct head *h,
     say(s, peer, h, &(struct msg_restored){.ticket = m->ticket});
 }
 
-/* ---- step 1 ---- */
+/* ---- steps 1 and 2 ---- */
 
 /* Everything that a checkpoint has changes hands; what is counted for people goes on. */
 static void take(struct shard *s, struct shard *from) {
@@ -201,6 +217,10 @@ static void take(struct shard *s, struct shard *from) {
 static void put_in_place(struct shard *s) {
     const struct reading *k = s->reading;
     take(s, k->into);
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->sessions[i] != NULL && s->sessions[i]->inc < s->inc_floor)
+            s->sessions[i]->inc = s->inc_floor;
+    s->state = is_lead(s) ? MSG_PENDING : MSG_WHOLE;
     s->origin = k->ticket; /* not the checkpoint's: another shard may be at its restore before */
     s->restored.times++;
     s->restored.ticket = k->ticket;
@@ -216,9 +236,11 @@ static void put_in_place(struct shard *s) {
 }
 
 static void say_done(struct shard *s, uint32_t peer, const struct head *h) {
-    say(s, peer, h,
-        &(struct msg_restored){
-            .ticket = s->restored.ticket, .step = 2, .generation = s->restored.generation});
+    struct msg_restored m = {.ticket = s->restored.ticket,
+                             .step = is_lead(s) && s->state == MSG_WHOLE ? 3 : 2,
+                             .generation = s->restored.generation};
+    memcpy(m.name, s->restored.name, sizeof m.name);
+    say(s, peer, h, &m);
 }
 
 static void on_place(struct shard *s, uint32_t peer, const struct head *h,
@@ -254,8 +276,9 @@ static rh_status may_restore(const struct shard *s, const struct head *h,
         st = shard_may(s, h->kind);
     if (st == RH_OK && (bad || m->ticket == 0))
         st = err_set(RH_EPROTO, "a RESTORE cannot be read");
-    if (st == RH_OK)
-        st = ckpt_check_name(m->name);
+    if (st != RH_OK || m->name[0] == '\0')
+        return st;
+    st = ckpt_check_name(m->name);
     return st == RH_OK ? cuts_check_folder(s) : st;
 }
 
@@ -265,6 +288,8 @@ void restores_frame(struct shard *s, uint32_t peer, const struct head *h, struct
     bool bad = !rd_done(r);
     /* Who has put it in place may ask again: the answer was lost, and its life is over. */
     if (!bad && s->restored.times > 0 && m.ticket == s->restored.ticket) {
+        if (m.step == 2 && !(h->flags & WIRE_UNDO))
+            s->state = MSG_WHOLE;
         say_done(s, peer, h);
         return;
     }
@@ -275,6 +300,9 @@ void restores_frame(struct shard *s, uint32_t peer, const struct head *h, struct
         on_undo(s, peer, h, &m);
     else if (m.step == 0)
         on_read(s, peer, h, &m);
-    else
+    else if (m.step == 1)
         on_place(s, peer, h, &m);
+    else
+        shard_refuse(s, peer, h,
+                     err_set(RH_EMISMATCH, "checkpoint \"%s\" is not in place here", m.name));
 }

@@ -57,6 +57,24 @@ void server_ckpt_clean(struct ckpt_io *io) {
                  removed == 1 ? "" : "s", io->root);
 }
 
+uint64_t server_ckpt_generation(struct ckpt_io *io) {
+    uint64_t next = 1;
+    rh_status st = ckpt_newest(io, NULL, &next);
+    if (st != RH_OK && st != RH_ENOTFOUND)
+        log_warn("not all of the checkpoints in %s can be read: %s", io->root, err_text());
+    return next - 1;
+}
+
+void server_ckpt_rejoin(const struct server_ckpt *k, uint64_t generation, struct shard_config *c) {
+    if (k->read_only)
+        return;
+    c->rejoins = true;
+    /* What began with the newest goes back to the newest, whoever has saved it. */
+    bool newest = k->restore != NULL && strcmp(k->restore, LATEST) == 0;
+    c->rejoin_generation = newest ? 0 : generation;
+    c->began_with = newest ? NULL : k->restore;
+}
+
 /* ---- restoring ---- */
 
 /* One shard, in a thread of its own. */

@@ -24,6 +24,13 @@ rh_status server_ckpt_open(const struct server_ckpt *k, struct ckpt_io **out) MU
 rh_status server_ckpt_restore(const struct server_ckpt *k, struct ckpt_io *io, struct server *s,
                               uint32_t n) MUST_CHECK;
 
+/* The newest generation in the folder that can be read; 0: there is none. */
+uint64_t server_ckpt_generation(struct ckpt_io *io);
+
+/* Shards that take the place of lost ones, in a job that began when the folder's newest checkpoint was of
+ * this generation. Shards that are only read have lost nothing: they begin as they did at first. */
+void server_ckpt_rejoin(const struct server_ckpt *k, uint64_t generation, struct shard_config *c);
+
 /* Removes what attempts to save have left behind when they died. Of one process only, and while
  * nobody saves there. A failure is logged. */
 void server_ckpt_clean(struct ckpt_io *io);

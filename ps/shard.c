@@ -23,6 +23,11 @@ rh_status shard_new(const struct shard_config *c, struct net *net, struct shard 
     s->net = net;
     s->world = c->world;
     s->born_ms = -1;
+    if (c->rejoins) {
+        s->state = MSG_LOST;
+        /* The lead's own, which has risen, is above all that its workers were given before. */
+        s->inc_floor = c->shard == 0 ? c->incarnation : 0;
+    }
     fold_init(&s->fold);
     s->parts = calloc(WIRE_SECTIONS_MAX, sizeof *s->parts);
     if (s->parts == NULL) {
@@ -166,7 +171,8 @@ static void say_welcome(struct shard *s, uint32_t peer, const struct head *h, ui
                                               .clock = (uint32_t)clock,
                                               .mode = s->mode,
                                               .credit_bytes = s->cfg.credit_bytes,
-                                              .origin = s->origin});
+                                              .origin = s->origin,
+                                              .state = s->state});
     struct head a = shard_head(s, h, WIRE_WELCOME);
     a.worker_inc = inc;
     shard_send(s, peer, msg_frame(s->net->pool, &a, &b));
@@ -181,12 +187,12 @@ static void on_hello(struct shard *s, uint32_t peer, const struct head *h, struc
     }
     rh_status st = check_place(s, &m);
     struct session *w = NULL;
-    if (st == RH_OK && !(h->flags & WIRE_LOOK))
+    if (st == RH_OK && !(h->flags & WIRE_LOOK) && s->state == MSG_WHOLE)
         st = lead_admit(s, peer, h, &m, &w);
     if (st != RH_OK)
         shard_refuse(s, peer, h, st);
     else if (w == NULL)
-        say_welcome(s, peer, h, 0, s->closed);
+        say_welcome(s, peer, h, h->worker_inc, s->closed);
     else
         say_welcome(s, peer, h, w->inc, w->ended);
 }
@@ -208,10 +214,13 @@ rh_status shard_check_life(const struct shard *s, const struct head *h) {
     if (h->server_inc == s->cfg.incarnation)
         return RH_OK;
     if (s->cfg.incarnation - h->server_inc <= s->restored.times)
-        return err_set(RH_EFENCED, "shard %u was restored from checkpoint \"%s\": connect again",
-                       s->cfg.shard, s->restored.name);
-    return err_set(RH_EFENCED, "shard %u was restarted (incarnation %u, not %u): connect again",
-                   s->cfg.shard, s->cfg.incarnation, h->server_inc);
+        return s->restored.generation == 0
+                   ? err_set(RH_EROLLBACK, "shard %u has begun anew, with the whole job",
+                             s->cfg.shard)
+                   : err_set(RH_EROLLBACK, "shard %u was restored from checkpoint \"%s\"",
+                             s->cfg.shard, s->restored.name);
+    return err_set(RH_EROLLBACK, "shard %u was restarted (incarnation %u, not %u)", s->cfg.shard,
+                   s->cfg.incarnation, h->server_inc);
 }
 
 /* The session that a frame belongs to, or a refusal. */
@@ -229,8 +238,8 @@ static rh_status find_session(struct shard *s, const struct head *h, struct sess
     return RH_OK;
 }
 
-static void say_alive(struct shard *s, uint32_t peer, const struct head *h,
-                      const struct msg_alive *m, uint32_t wanted) {
+void shard_say_alive(struct shard *s, uint32_t peer, const struct head *h,
+                     const struct msg_alive *m, uint32_t wanted) {
     uint8_t room[32];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
@@ -252,7 +261,7 @@ static void on_beat(struct shard *s, struct session *w, const struct head *h) {
     } else if (w->barrier_asked.kind != 0) {
         m.waiting_for = lead_absent(s, w->barrier);
     }
-    say_alive(s, w->peer, h, &m, cuts_wanted(s, w, h));
+    shard_say_alive(s, w->peer, h, &m, cuts_wanted(s, w, h));
 }
 
 /* A worker's frame that shows how far it is: its last op has been taken, so it is in the clock that
@@ -282,7 +291,7 @@ static void on_observer(struct shard *s, uint32_t peer, const struct head *h, st
         freezing_tell(s, peer, h, rd_u32(r));
         return;
     case WIRE_BEAT:
-        say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY}, 0);
+        shard_say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY}, 0);
         return;
     case WIRE_SAVE:
         cuts_save(s, NULL, peer, h, r);
@@ -388,6 +397,10 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
     }
     struct session *w = NULL;
     st = shard_check_life(s, &h);
+    if (st == RH_OK && s->state != MSG_WHOLE) {
+        rejoin_frame(s, peer, &h, &r);
+        return;
+    }
     if (st == RH_OK && h.worker == WIRE_OBSERVER) {
         on_observer(s, peer, &h, f, &r);
         return;

@@ -44,6 +44,14 @@ struct shard_config {
     int64_t unix_ms;         /* of the moment 0 of the time that frames come with: for people */
     uint32_t cut_timeout_ms; /* how long a checkpoint waits for the marks of all workers */
     bool read_only;          /* refuses every change */
+
+    /* It takes the place of one that died, and what that one had is lost: a client fills it. The lead
+     * must know which checkpoints are of this job: those newer than this generation, which was the newest
+     * in the folder when the job began; and which one the job has begun with (NULL: none). */
+    bool rejoins;
+    uint64_t rejoin_generation;
+    const char *began_with; /* outlives it */
+
     /* Runs a task, now or in a thread of its own; it must be over before shard_free. One at a time:
      * the one before is done. NULL: now. */
     void (*start)(void *arg, struct shard_task *t);

@@ -1,7 +1,7 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), bsp.c (clocks), lead.c
- * (what all shards must agree on), cuts*.c (checkpoints of the running job), restores.c
- * (and back), freezing.c, resets.c (tables that begin anew, or end), facts.c. */
+ * (what all shards must agree on), cuts*.c (checkpoints of the running job), restores.c (and back),
+ * rejoin.c (a shard that waits to be filled), freezing.c, resets.c (tables that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -76,6 +76,7 @@ struct shard {
 
     struct session **sessions; /* (n_sessions) by rank; NULL: never seen */
     uint32_t n_sessions;
+    uint32_t inc_floor; /* incarnations of workers are not below it */
 
     struct table **tables; /* (n_tables) by number - 1; NULL: another shard's lead has given it, not
                               heard of here */
@@ -85,7 +86,8 @@ struct shard {
 
     struct fold fold;
     struct part *parts; /* (WIRE_SECTIONS_MAX) of the op in hand */
-    rh_status broken;   /* not RH_OK: a clock could not be closed; every request is refused with
+    enum msg_state state;
+    rh_status broken; /* not RH_OK: a clock could not be closed; every request is refused with
                            broken_text */
     char broken_text[256];
 
@@ -117,8 +119,12 @@ struct head shard_head(const struct shard *s, const struct head *h, uint8_t kind
 /* Gives a task away. The one before is done. */
 void shard_give(struct shard *s, struct shard_task *t);
 
-/* RH_EFENCED: a frame that was meant for another life of this shard. */
+/* RH_EROLLBACK: a frame that was meant for another life of this shard. */
 rh_status shard_check_life(const struct shard *s, const struct head *h) MUST_CHECK;
+
+/* ALIVE. wanted: the generation that the asker is to mark, or 0. */
+void shard_say_alive(struct shard *s, uint32_t peer, const struct head *h,
+                     const struct msg_alive *m, uint32_t wanted);
 
 /* Sessions and tables are gone. */
 void shard_empty(struct shard *s);
@@ -239,6 +245,14 @@ void restores_turn(struct shard *s);
 /* A checkpoint is being read, or waits to be put in place: no other is begun. */
 bool restores_in_hand(const struct shard *s);
 void restores_fini(struct shard *s);
+
+/* ---- rejoin.c ---- */
+/* RH_EROLLBACK: this shard waits to be filled, or for others to be where it is. */
+rh_status rejoin_check(const struct shard *s) MUST_CHECK;
+/* A request, of whomever, to such a shard: neither HELLO nor RESTORE, and meant for this life. */
+void rejoin_frame(struct shard *s, uint32_t peer, const struct head *h, struct rd *r);
+/* The lead: the name of the job's last generation; "" is the empty job. May read the folder. */
+rh_status rejoin_last(const struct shard *s, char out[CKPT_NAME_MAX + 1]) MUST_CHECK;
 
 /* ---- resets.c ---- */
 /* A RESET or DROP: checked, and applied if it is time to. */

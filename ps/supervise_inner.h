@@ -29,7 +29,8 @@ struct supervisor {
     char *report;           /* what a server has told of itself, cut into pieces */
     const char **addresses; /* (n_addresses) */
     uint32_t n_addresses;
-    const char *folder; /* where it saves checkpoints; "": nowhere */
+    uint64_t generation; /* the newest in its folder when the job began */
+    const char *folder;  /* where it saves checkpoints; "": nowhere */
 
     bool stopping;   /* the child was told to end, */
     int64_t kill_ms; /* and had until then, */

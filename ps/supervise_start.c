@@ -18,7 +18,7 @@
 
 enum {
     REPORT_MS = 60000,
-    REPORT_MAX = PLACE_SHARDS_MAX * ROSTER_ADDRESS_MAX + PATH_MAX,
+    REPORT_MAX = PLACE_SHARDS_MAX * ROSTER_ADDRESS_MAX + 24 + PATH_MAX,
     SAID_MAX = 65536 + 1, /* a pipe holds no more */
     OWN_VARIABLES = 4,
     EXIT_FAILED = 1,
@@ -222,15 +222,19 @@ static int no_report(struct supervisor *s, bool late) {
     return code == 0 ? EXIT_FAILED : code;
 }
 
-/* "tcp://a:1,tcp://a:2 folder", or without the folder. */
+/* "tcp://a:1,tcp://a:2 7 folder", or without the folder. */
 static bool cut_report(struct supervisor *s) {
     s->addresses = calloc(PLACE_SHARDS_MAX, sizeof *s->addresses);
     if (s->addresses == NULL)
         return false;
     char *blank = strchr(s->report, ' '), *rest = NULL;
-    s->folder = blank == NULL ? "" : blank + 1;
-    if (blank != NULL)
+    s->folder = "";
+    if (blank != NULL) {
         *blank = '\0';
+        s->generation = strtoull(blank + 1, &rest, 10);
+        s->folder = *rest == ' ' ? rest + 1 : "";
+        rest = NULL;
+    }
     for (char *a = strtok_r(s->report, ",", &rest); a != NULL && s->n_addresses < PLACE_SHARDS_MAX;
          a = strtok_r(NULL, ",", &rest))
         s->addresses[s->n_addresses++] = a;

@@ -40,7 +40,7 @@ _Noreturn static void become(const char *const *argv, int report) {
     _exit(127);
 }
 
-/* One line without its end; false if the other side closes before. */
+/* The first word of a line; false if the other side closes before its end. */
 static bool read_line(int fd, char *out, size_t cap) {
     size_t len = 0;
     while (len < cap) {
@@ -51,6 +51,7 @@ static bool read_line(int fd, char *out, size_t cap) {
             return false;
         if (out[len] == '\n') {
             out[len] = '\0';
+            out[strcspn(out, " ")] = '\0';
             return true;
         }
         len++;

@@ -83,7 +83,7 @@ begin() {
     "$bin/rowhouse-server" --listen 'tcp://127.0.0.1:*' --report-fd 3 --log-level info "$@" \
         3>"$dir/report" >"$dir/out" 2>"$dir/err" &
     server=$!
-    read -r RH_SERVERS <"$dir/report" || return 1
+    read -r RH_SERVERS _ <"$dir/report" || return 1
     export RH_SERVERS
 }
 

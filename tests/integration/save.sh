@@ -21,7 +21,7 @@ servers() {
         "$bin/rowhouse-server" --listen 'tcp://127.0.0.1:*' --shard "$i/$n" --report-fd 3 "${@:2}" \
             3>"$dir/at.$i" 2>>"$dir/err" &
         await 10 test -s "$dir/at.$i"
-        list=$list${list:+,}$(<"$dir/at.$i")
+        list=$list${list:+,}$(cut -d" " -f1 "$dir/at.$i")
     done
 }
 

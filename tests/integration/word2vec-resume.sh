@@ -38,7 +38,7 @@ servers() {
         "$bin/rowhouse-server" --listen 'tcp://127.0.0.1:*' --shard "$i/$n" --report-fd 3 "${world[@]}" \
             --checkpoint-dir "$folder" "${@:3}" 3>"$dir/at.$i" 2>>"$dir/servers" &
         await 30 test -s "$dir/at.$i"
-        list=$list${list:+,}$(<"$dir/at.$i")
+        list=$list${list:+,}$(cut -d" " -f1 "$dir/at.$i")
     done
 }
 

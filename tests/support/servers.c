@@ -26,11 +26,13 @@ static void run_child(const char *listen, const char *shard, const char *report,
     _exit(127);
 }
 
-/* One line, without its end. A server that dies says nothing. */
+/* The addresses of a report, which is one line. A server that dies says nothing. */
 static void read_line(int fd, char *line, size_t cap) {
     size_t n = 0;
     while (n + 1 < cap && read(fd, line + n, 1) == 1 && line[n] != '\n')
         n++;
+    line[n] = '\0';
+    n = strcspn(line, " ");
     line[n] = '\0';
 }
 

@@ -30,7 +30,7 @@ class Servers:
             pass_fds=[write], preexec_fn=_die_with_parent, stdin=subprocess.DEVNULL))
         os.close(write)
         with os.fdopen(read) as report:
-            address = report.readline().strip()
+            address = report.readline().split(" ")[0].strip()
         if not address:
             self.stop()
             raise RuntimeError(f"{program} did not start")

@@ -2,8 +2,10 @@
 #include "tests/support/talker.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/err.h"
 #include "ps/shard_inner.h"
 
 static char refusal[WIRE_STR_MAX + 1];
@@ -101,9 +103,12 @@ int talker_hello(struct talker *t, uint32_t mode, uint32_t world) {
     uint8_t room[64];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
-    msg_put_hello(
-        &b, &(struct msg_hello){.shard = 0, .shards = 1, .mode = (uint8_t)mode, .world = world});
-    talker_send(t, WIRE_HELLO, 0, t->head.num, (struct opnum){0}, 0, &b);
+    msg_put_hello(&b, &(struct msg_hello){.shard = t->shard->cfg.shard,
+                                          .shards = t->shard->cfg.shards,
+                                          .mode = (uint8_t)mode,
+                                          .world = world});
+    uint16_t flags = t->head.worker == WIRE_OBSERVER ? WIRE_LOOK : 0;
+    talker_send(t, WIRE_HELLO, flags, t->head.num, (struct opnum){0}, 0, &b);
     struct head h;
     int kind = talker_answer(t, &h, 0, NULL);
     if (kind == WIRE_WELCOME) {
@@ -180,6 +185,36 @@ int talker_end(struct talker *t, uint8_t kind, uint32_t table, uint32_t pushed, 
     int answer = talker_op(t, kind, 0, table != 0, &b);
     t->head.num = (struct opnum){t->head.num.clock + 1, 0, 0};
     return answer;
+}
+
+rh_status talker_restore(struct talker *t, uint32_t step, uint32_t ticket, const char *name,
+                         uint16_t flags, struct msg_restored *is) {
+    struct msg_restore m = {.step = step, .ticket = ticket};
+    uint8_t room[128];
+    struct buf b;
+    struct head h;
+    snprintf(m.name, sizeof m.name, "%s", name);
+    buf_wrap(&b, room, sizeof room);
+    msg_put_restore(&b, &m);
+    talker_send(t, WIRE_RESTORE, flags, (struct opnum){0, 0x80000001, 0}, t->last, 0, &b);
+    struct frame *f = memory_net_take(t->net);
+    for (struct frame *next; (next = memory_net_take(t->net)) != NULL; f = next)
+        frame_unref(f); /* what a cut had held is answered first */
+    assert(f != NULL && wire_open(f->data, f->len, &h) == RH_OK);
+    assert(h.server_inc == t->head.server_inc);
+    struct rd r;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    if (h.kind == WIRE_RESTORED) {
+        msg_get_restored(&r, is);
+        assert(rd_done(&r));
+    } else {
+        char text[WIRE_STR_MAX + 1];
+        assert(h.kind == WIRE_REFUSE);
+        rd_str(&r, text, sizeof text);
+        err_set((rh_status)h.status, "%s", text);
+    }
+    frame_unref(f);
+    return (rh_status)h.status;
 }
 
 int talker_pull(struct talker *t, uint32_t table, uint32_t n, const uint64_t *ids, uint32_t dim,

@@ -52,6 +52,10 @@ int talker_end(struct talker *t, uint8_t kind, uint32_t table, uint32_t pushed, 
 int talker_op(struct talker *t, uint8_t kind, uint16_t flags, uint16_t sections,
               const struct buf *body);
 
+/* A RESTORE. The status of the last answer; *is if it is no refusal, else err_text says its text. */
+rh_status talker_restore(struct talker *t, uint32_t step, uint32_t ticket, const char *name,
+                         uint16_t flags, struct msg_restored *is);
+
 /* Asks for n rows. Returns the kind of the answer, 0 if there is none; rows are filled on ROWS. */
 int talker_pull(struct talker *t, uint32_t table, uint32_t n, const uint64_t *ids, uint32_t dim,
                 float *rows);

@@ -68,6 +68,7 @@
     X(ckpt_damage)     \
     X(ckpt_page)       \
     X(restored)        \
+    X(rejoin)          \
     X(restores)        \
     X(server)          \
     X(bags)

@@ -79,37 +79,9 @@ static void teardown(void) {
 
 /* ---- what is said ---- */
 
-/* The status of the answer; *is if it is no refusal. */
 static rh_status say(uint32_t shard, uint32_t step, uint32_t ticket, const char *name,
                      uint16_t flags, struct msg_restored *is) {
-    struct talker *t = &o[shard];
-    struct msg_restore m = {.step = step, .ticket = ticket};
-    uint8_t room[128];
-    struct buf b;
-    struct head h;
-    snprintf(m.name, sizeof m.name, "%s", name);
-    buf_wrap(&b, room, sizeof room);
-    msg_put_restore(&b, &m);
-    talker_send(t, WIRE_RESTORE, flags, (struct opnum){0, 0x80000001, 0}, t->last, 0, &b);
-    struct frame *f = memory_net_take(&job.nets[shard]);
-    for (struct frame *next; (next = memory_net_take(&job.nets[shard])) != NULL; f = next)
-        frame_unref(f); /* what a cut had held is answered first */
-    ck_assert_ptr_nonnull(f);
-    ck_assert_int_eq(wire_open(f->data, f->len, &h), RH_OK);
-    ck_assert_uint_eq(h.server_inc, t->head.server_inc);
-    struct rd r;
-    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
-    if (h.kind == WIRE_RESTORED) {
-        msg_get_restored(&r, is);
-        ck_assert(rd_done(&r));
-    } else {
-        char text[WIRE_STR_MAX + 1];
-        ck_assert_int_eq(h.kind, WIRE_REFUSE);
-        rd_str(&r, text, sizeof text);
-        err_set((rh_status)h.status, "%s", text);
-    }
-    frame_unref(f);
-    return (rh_status)h.status;
+    return talker_restore(&o[shard], step, ticket, name, flags, is);
 }
 
 static struct msg_restored ask(uint32_t shard, uint32_t step, uint32_t ticket, const char *name) {
@@ -138,6 +110,7 @@ static void restore_all(const char *name, uint32_t ticket) {
         ck_assert_uint_eq(ask(i, 0, ticket, name).step, 1);
     for (uint32_t i = 0; i < job.shards; i++)
         ck_assert_uint_eq(ask(i, 1, ticket, name).step, 2);
+    ck_assert_uint_eq(ask(0, 2, ticket, name).step, 3);
 }
 
 /* ---- what becomes of it ---- */
@@ -184,15 +157,15 @@ START_TEST(training_goes_on_while_it_is_read) {
 }
 END_TEST
 
-START_TEST(frames_of_the_life_before_are_told_why_they_are_fenced) {
+START_TEST(frames_of_the_life_before_are_told_why_they_are_refused) {
     begin(JOB_ASYNC, 1);
     struct talker before = o[0];
     struct head h;
     restore_all("a", MINE);
     talker_send(&before, WIRE_BEAT, 0, (struct opnum){0, 9, 0}, before.last, 0, NULL);
     ck_assert_int_eq(talker_answer(&before, &h, 0, NULL), WIRE_REFUSE);
-    ck_assert_uint_eq(h.status, RH_EFENCED);
-    ck_assert_str_eq(talker_refusal(), "shard 0 was restored from checkpoint \"a\": connect again");
+    ck_assert_uint_eq(h.status, RH_EROLLBACK);
+    ck_assert_str_eq(talker_refusal(), "shard 0 was restored from checkpoint \"a\"");
     struct talker *w = &job.talk[0][0];
     talker_send(w, WIRE_BEAT, 0, (struct opnum){0, 9, 0}, w->last, 0, NULL);
     ck_assert_int_eq(talker_answer(w, &h, 0, NULL), WIRE_REFUSE);
@@ -386,13 +359,13 @@ START_TEST(another_ticket_waits_until_the_first_is_given_up) {
 }
 END_TEST
 
-START_TEST(who_comes_second_is_fenced_once_the_first_is_done) {
+START_TEST(who_comes_second_is_refused_once_the_first_is_done) {
     begin(JOB_ASYNC, 1);
     ask(0, 0, MINE, "a");
     ask(0, 0, OTHERS, "a");
     ask(0, 1, MINE, "a");
-    ck_assert_int_eq(refused(0, 0, OTHERS, "a"), RH_EFENCED);
-    ck_assert_int_eq(refused(0, 1, OTHERS, "a"), RH_EFENCED);
+    ck_assert_int_eq(refused(0, 0, OTHERS, "a"), RH_EROLLBACK);
+    ck_assert_int_eq(refused(0, 1, OTHERS, "a"), RH_EROLLBACK);
     look();
     ck_assert_uint_eq(ask(0, 0, OTHERS, "a").ticket, OTHERS);
 }
@@ -507,7 +480,7 @@ Suite *restores_suite(void) {
         t, the_checkpoint_takes_the_place_of_everything_and_the_job_goes_on_as_it_did_then, 0, 6);
     tcase_add_test(t, a_checkpoint_of_another_number_of_shards_is_as_good);
     tcase_add_test(t, training_goes_on_while_it_is_read);
-    tcase_add_test(t, frames_of_the_life_before_are_told_why_they_are_fenced);
+    tcase_add_test(t, frames_of_the_life_before_are_told_why_they_are_refused);
     tcase_add_test(t, a_welcome_says_which_restore_it_is_behind_and_no_incarnation_comes_again);
     tcase_add_test(t, repeats_of_what_is_done_are_answered_alike_in_any_life);
     tcase_add_test(t, the_generations_of_later_checkpoints_go_on_rising);
@@ -520,7 +493,7 @@ Suite *restores_suite(void) {
     tcase_add_test(t, read_only_shards_and_those_without_a_folder_refuse_by_name);
     tcase_add_test(t, step_1_before_step_0_is_refused);
     tcase_add_test(t, another_ticket_waits_until_the_first_is_given_up);
-    tcase_add_test(t, who_comes_second_is_fenced_once_the_first_is_done);
+    tcase_add_test(t, who_comes_second_is_refused_once_the_first_is_done);
     tcase_add_test(t, one_that_nobody_asks_for_any_more_makes_room_and_is_forgotten_in_the_end);
     tcase_add_test(t, while_it_is_being_read_nobody_takes_its_place_and_giving_it_up_waits);
     tcase_add_test(t, a_save_that_gathers_marks_is_given_up_and_none_begins_before_the_end);

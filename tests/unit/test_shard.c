@@ -168,7 +168,7 @@ START_TEST(who_has_not_said_hello_is_fenced_off) {
 }
 END_TEST
 
-START_TEST(a_frame_for_an_earlier_life_of_the_shard_is_fenced_off) {
+START_TEST(a_frame_for_an_earlier_life_of_the_shard_is_told_of_the_rollback) {
     join(&a, ASYNC, 1);
     a.head.server_inc = 41;
     ck_assert_int_eq(push1(&a, 1, 1, 1), WIRE_REFUSE);
@@ -183,7 +183,7 @@ START_TEST(an_observers_frame_too_and_the_refusal_names_the_life_that_was_asked)
     o.head.server_inc = 41;
     talker_send(&o, WIRE_BEAT, 0, (struct opnum){0, 9, 0}, o.last, 0, NULL);
     ck_assert_int_eq(talker_answer(&o, &h, 0, NULL), WIRE_REFUSE);
-    ck_assert_uint_eq(h.status, RH_EFENCED);
+    ck_assert_uint_eq(h.status, RH_EROLLBACK);
     ck_assert_uint_eq(h.server_inc, 41);
 }
 END_TEST
@@ -545,7 +545,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, another_job_is_fenced_off);
     tcase_add_test(tc, another_protocol_version_is_told_so);
     tcase_add_test(tc, who_has_not_said_hello_is_fenced_off);
-    tcase_add_test(tc, a_frame_for_an_earlier_life_of_the_shard_is_fenced_off);
+    tcase_add_test(tc, a_frame_for_an_earlier_life_of_the_shard_is_told_of_the_rollback);
     tcase_add_test(tc, an_observers_frame_too_and_the_refusal_names_the_life_that_was_asked);
     tcase_add_test(tc, an_observer_looks_and_cannot_change);
     tcase_add_test(tc, a_push_is_seen_by_the_next_pull);
