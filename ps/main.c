@@ -29,7 +29,8 @@ struct settings {
 static const struct conf_item items[] = {
     {"listen", CONF_STRING, AT(listen), NULL, 0, 0, "RH_LISTEN", "ADDRESS",
      "Where to wait for workers: tcp://127.0.0.1:7700 (port * takes a free one), or "
-     "ipc:///run/my.sock. Without it the server must be started by mpirun or rowhouse run."},
+     "ipc:///run/my.sock; or one address for each shard of this process, comma-separated. Without "
+     "it the server must be started by mpirun or rowhouse run."},
     {"shard", CONF_STRING, AT(shard), "0/1", 0, 0, NULL, "FIRST/TOTAL",
      "The first shard that this process serves, and how many the job has in all."},
     {"shards", CONF_INT, AT(shards), "1", 1, PLACE_SHARDS_MAX, NULL, "N",

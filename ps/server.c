@@ -51,8 +51,25 @@ static int is_private(const char *address) {
     return 0;
 }
 
-/* The i-th shard's address: the next port, any free port, or the next socket file. */
+static uint32_t count_addresses(const char *listen) {
+    uint32_t n = 1;
+    for (; (listen = strchr(listen, ',')) != NULL; listen++)
+        n++;
+    return n;
+}
+
+/* The i-th shard's address: its own of a list; else the next port, any free port, or the next socket
+ * file. */
 static rh_status nth_address(const char *listen, uint32_t i, char *out, size_t cap) {
+    if (strchr(listen, ',') != NULL) {
+        for (; i > 0; i--)
+            listen = strchr(listen, ',') + 1;
+        size_t len = strcspn(listen, ",");
+        if (len >= cap)
+            return err_set(RH_EINVAL, "the address %s is too long", listen);
+        snprintf(out, cap, "%.*s", (int)len, listen);
+        return RH_OK;
+    }
     const char *colon = strrchr(listen, ':');
     size_t head = colon == NULL ? 0 : (size_t)(colon - listen) + 1;
     int n;
@@ -78,6 +95,11 @@ static rh_status open_seat(struct server *s, uint32_t i) {
     char wanted[ROSTER_ADDRESS_MAX];
     const struct net_ops *ops;
     rh_status st = nth_address(s->o.listen, i, wanted, sizeof wanted);
+    if (st == RH_OK && !is_private(wanted) && !s->o.insecure)
+        st = err_set(RH_EINVAL,
+                     "%s can be reached from other hosts, and connections are not encrypted yet: "
+                     "listen on tcp://127.0.0.1:PORT, or give --insecure",
+                     wanted);
     if (st == RH_OK)
         st = net_find(wanted, &ops);
     if (st == RH_OK)
@@ -89,11 +111,10 @@ static rh_status open_seat(struct server *s, uint32_t i) {
 }
 
 rh_status server_open(const struct server_options *o, struct server **out) {
-    if (!is_private(o->listen) && !o->insecure)
-        return err_set(RH_EINVAL,
-                       "%s can be reached from other hosts, and connections are not encrypted yet: "
-                       "listen on tcp://127.0.0.1:PORT, or give --insecure",
-                       o->listen);
+    uint32_t listed = count_addresses(o->listen);
+    if (listed != 1 && listed != o->shards)
+        return err_set(RH_EINVAL, "--listen names %u addresses, and this process has %u shard%s",
+                       listed, o->shards, o->shards == 1 ? "" : "s");
     struct server *s = calloc(1, sizeof *s);
     if (s == NULL)
         return err_set(RH_ENOMEM, "no memory for the server");

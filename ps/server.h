@@ -12,8 +12,9 @@
 struct server;
 
 struct server_options {
-    const char
-        *listen; /* "tcp://127.0.0.1:7700"; further shards take the next ports ("*": free ones) */
+    /* "tcp://127.0.0.1:7700"; further shards take the next ports ("*": free ones). Or one for each,
+     * comma-separated. */
+    const char *listen;
     uint32_t shards; /* how many shards this process serves */
     int insecure;    /* listen beyond this host without encryption */
 };

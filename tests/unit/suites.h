@@ -71,6 +71,7 @@
     X(rejoin)          \
     X(restores)        \
     X(server)          \
+    X(budget)          \
     X(bags)
 
 #define UNIT_SUITE_DECLARE(name) Suite *name##_suite(void);

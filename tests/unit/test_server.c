@@ -1,10 +1,13 @@
 /* test_server.c - what a shard gives away runs beside it: in a thread of its own, one task at a time, and never
- * longer than the server lives. */
+ * longer than the server lives; and where it listens. */
 #include <check.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/err.h"
 #include "ps/server.h"
 #include "ps/shard_inner.h"
 #include "tests/unit/suites.h"
@@ -99,6 +102,31 @@ START_TEST(a_server_closes_when_its_tasks_are_done) {
 }
 END_TEST
 
+START_TEST(a_server_comes_back_where_its_shards_were) {
+    char list[2 * ROSTER_ADDRESS_MAX];
+    snprintf(list, sizeof list, "%s,%s", server_addresses(server)[0], server_addresses(server)[1]);
+    server_close(&server);
+    struct server_options o = {.listen = list, .shards = SHARDS};
+    ck_assert_int_eq(server_open(&o, &server), RH_OK);
+    char again[2 * ROSTER_ADDRESS_MAX];
+    snprintf(again, sizeof again, "%s,%s", server_addresses(server)[0],
+             server_addresses(server)[1]);
+    ck_assert_str_eq(again, list);
+}
+END_TEST
+
+START_TEST(a_list_names_an_address_for_each_shard_all_of_this_host) {
+    struct server *other = NULL;
+    struct server_options o = {.listen = "tcp://127.0.0.1:*,tcp://127.0.0.1:*", .shards = 3};
+    ck_assert_int_eq(server_open(&o, &other), RH_EINVAL);
+    ck_assert_str_eq(err_text(), "--listen names 2 addresses, and this process has 3 shards");
+    o = (struct server_options){.listen = "tcp://127.0.0.1:*,tcp://0.0.0.0:*", .shards = 2};
+    ck_assert_int_eq(server_open(&o, &other), RH_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err_text(), "tcp://0.0.0.0:* can be reached from other hosts"));
+    ck_assert_ptr_null(other);
+}
+END_TEST
+
 Suite *server_suite(void) {
     Suite *s = suite_create("server");
     TCase *t = tcase_create("tasks");
@@ -107,6 +135,11 @@ Suite *server_suite(void) {
     tcase_add_test(t, tasks_of_two_shards_run_at_once);
     tcase_add_test(t, of_one_shard_the_next_task_begins_when_the_one_before_is_done);
     tcase_add_test(t, a_server_closes_when_its_tasks_are_done);
+    suite_add_tcase(s, t);
+    t = tcase_create("addresses");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_server_comes_back_where_its_shards_were);
+    tcase_add_test(t, a_list_names_an_address_for_each_shard_all_of_this_host);
     suite_add_tcase(s, t);
     return s;
 }
