@@ -149,11 +149,11 @@ test_a_shell_finds_the_job_by_its_env_file() {
 test_a_dry_run_prints_a_line_for_a_shell() {
     run -s 2 -w 3 --dry-run --credit 1000000 -- ./train 'a b' "it's"
     expect 0
-    [[ $out == *" mpirun "*" -np 5 "*"rowhouse-server --supervise 2 --credit 1000000 -- ./train 'a b' 'it'\\''s'" ]] ||
+    [[ $out == *" mpirun "*" -np 5 "*"rowhouse-server --supervise 2 --restarts 5 --credit 1000000 -- ./train 'a b' 'it'\\''s'" ]] ||
         fail 'the line'
     [[ $out != *RH_JOB* ]] || fail 'the token shows'
     # As it is printed it runs, and failures are said without us.
-    run -s 1 -w 1 --dry-run -- bash -c 'echo here; exit 3'
+    run -s 1 -w 1 --restarts 0 --dry-run -- bash -c 'echo here; exit 3'
     eval "$out" >"$dir/out" 2>"$dir/err"
     status=$?
     [ "$status" = 3 ] || fail "the line: status $status"
@@ -207,7 +207,7 @@ test_a_program_that_cannot_be_run_is_126() {
 }
 
 test_a_status_is_passed_on() {
-    run -s 2 -w 2 -- bash -c 'exit 3'
+    run -s 2 -w 2 --restarts 0 -- bash -c 'exit 3'
     expect 3
     [[ $err == 'rowhouse run: worker '[01]' (process '*') ended with status 3; the job is stopped' ]] || fail 'what it said'
     nobody_is_left
@@ -215,10 +215,11 @@ test_a_status_is_passed_on() {
 
 # ---- deaths ----
 
-# death PATTERN TEXT: kills the first process that matches, and expects TEXT in the line.
+# death PATTERN TEXT: kills the first process that matches, and expects TEXT in the line. Nothing is restarted: that is
+# what launcher-restart.sh looks at.
 death() {
     local victim
-    begin 2 2 -- bash -c "$sleep" "$dir"
+    begin 2 2 --restarts 0 -- bash -c "$sleep" "$dir"
     victim=$(pid_of "$1")
     [ -n "$victim" ] || fail "no process matches $1"
     kill -KILL "$victim"
@@ -274,7 +275,7 @@ test_what_a_program_has_started_goes_when_mpirun_is_killed() {
 }
 
 test_what_a_program_has_started_goes_when_it_is_killed() {
-    begin 1 1 -- bash -c "$sleep_with_child" "$dir"
+    begin 1 1 --restarts 0 -- bash -c "$sleep_with_child" "$dir"
     kill -KILL "$(pid_of 'bash -c')"
     finish 137
 }

@@ -180,6 +180,8 @@ static void on_note(struct job *j) {
     const char *text = j->note + 1;
     if (j->note[0] == 'F')
         on_failure(j, text);
+    else if (j->note[0] == 'R')
+        tell(j, text);
     else if (j->note[0] == 'E')
         on_worker_end(j);
     else if (j->note[0] == 'S')

@@ -20,10 +20,10 @@
 #include "worker/cmd/run_flags.h"
 #include "worker/cmd/shell.h"
 
-enum { RANKS_MAX = 65536, TOKEN_BYTES = 16 };
+enum { RANKS_MAX = 65536, RESTARTS_MAX = 100, TOKEN_BYTES = 16 };
 
 struct settings {
-    int64_t servers, workers;
+    int64_t servers, workers, restarts;
     const char *hostfile, *env_file;
     int dry_run;
 };
@@ -36,6 +36,10 @@ static const struct conf_item items[] = {
      "The hosts, as mpirun reads them: lines of \"name slots=N\". Servers come first. Without it, "
      "everything runs on this host. Between hosts nothing is encrypted yet: --insecure says that "
      "you know."},
+    {"restarts", CONF_INT, AT(restarts), "5", 0, RESTARTS_MAX, NULL, "N",
+     "How often a server or a worker that has died is started again, each of them, in any ten "
+     "minutes; then the job ends. A program that dies is started with RH_SUCCEEDS=1, and goes on "
+     "from its cursor if it reads that. 0: the first death ends the job."},
     {"env-file", CONF_STRING, AT(env_file), NULL, 0, 0, NULL, "FILE",
      "Write RH_SERVERS and RH_JOB there once the servers listen, for a shell that wants to look at "
      "this job: . FILE; rowhouse status. Nobody else can read it; it goes when the job ends."},
@@ -236,6 +240,8 @@ static void make_line(struct words *line, const struct settings *set, const char
     add_server(line, server);
     add(line, "--supervise");
     add_number(line, set->servers);
+    add(line, "--restarts");
+    add_number(line, set->restarts);
     for (char **flag = p->theirs; *flag != NULL; flag++)
         add(line, *flag);
     add(line, "--");
