@@ -18,7 +18,7 @@ void msg_put_hello(struct buf *b, const struct msg_hello *m) {
     buf_put_u32(b, m->shards);
     buf_put_u8(b, m->mode);
     buf_put_u8(b, 0);
-    buf_put_u16(b, 0);
+    buf_put_u16(b, m->life);
     buf_put_u32(b, m->staleness);
     buf_put_u32(b, m->world);
     buf_put_u32(b, m->clock_floor);
@@ -29,7 +29,7 @@ void msg_get_hello(struct rd *r, struct msg_hello *m) {
     m->shards = rd_u32(r);
     m->mode = rd_u8(r);
     rd_must(r, rd_u8(r) == 0);
-    rd_must(r, rd_u16(r) == 0);
+    m->life = rd_u16(r);
     m->staleness = rd_u32(r);
     m->world = rd_u32(r);
     m->clock_floor = rd_u32(r);

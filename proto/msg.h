@@ -15,7 +15,8 @@
 
 struct msg_hello {
     uint32_t shard, shards;
-    uint8_t mode; /* rh_mode's numbers: 1 async, 2 ssp, 3 bsp */
+    uint8_t mode;  /* rh_mode's numbers: 1 async, 2 ssp, 3 bsp */
+    uint16_t life; /* how many had its rank before, and are dead. 0: nobody counts */
     uint32_t staleness, world, clock_floor;
 };
 void msg_put_hello(struct buf *b, const struct msg_hello *m);

@@ -96,7 +96,7 @@ rh_status lead_succeed(const struct shard *s, struct shard *into) {
 /* The incarnation that this hello is, or why it may not come in. 0: it is the one that is here
  * already. */
 static rh_status incarnation(const struct shard *s, const struct session *w, const struct head *h,
-                             uint32_t *inc) {
+                             uint16_t life, uint32_t *inc) {
     bool here = w->state == SESSION_HERE;
     *inc = 0;
     if (h->worker_inc != 0) {
@@ -110,7 +110,7 @@ static rh_status incarnation(const struct shard *s, const struct session *w, con
     if (here && h->num.call == w->nonce)
         return RH_OK;
     int64_t silent_ms = s->now_ms - w->heard_ms;
-    if (here && silent_ms < SHARD_TAKEN_AFTER_MS)
+    if (here && life <= w->life && silent_ms < SHARD_TAKEN_AFTER_MS)
         return err_set(
             RH_EMISMATCH,
             "rank %u is taken by a live worker (heard of %.1f s ago): every worker needs "
@@ -129,10 +129,12 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
     uint32_t inc;
     st = lead_session(s, h->worker, &w);
     if (st == RH_OK)
-        st = incarnation(s, w, h, &inc);
+        st = incarnation(s, w, h, m->life, &inc);
     if (st != RH_OK)
         return st;
     if (inc != 0) {
+        if (s->cfg.shard == 0 && m->life > w->life)
+            session_succeed(w, m->life);
         session_begin(w, inc, h->num.call);
         if (w->ended < m->clock_floor)
             w->ended = m->clock_floor;

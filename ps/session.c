@@ -117,6 +117,12 @@ void session_begin(struct session *s, uint32_t inc, uint32_t nonce) {
     s->loads = 0;
 }
 
+void session_succeed(struct session *s, uint16_t life) {
+    bool left_only = s->state == SESSION_GONE && s->n_answers == 1;
+    s->redone |= s->n_answers > 0 && !left_only;
+    s->life = life;
+}
+
 void session_leave(struct session *s) {
     s->state = SESSION_GONE;
     stage_free(&s->stage);

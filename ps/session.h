@@ -58,6 +58,8 @@ struct session {
     enum session_state state;
     uint32_t rank, inc;
     uint32_t nonce; /* which client this is, before it has an incarnation */
+    uint16_t life;  /* as its hello has it: clients of an earlier one are dead */
+    bool redone;    /* one that is dead has left ops which its successor will do again */
     uint32_t peer;
     int64_t heard_ms;
     struct opnum floor; /* the last op taken */
@@ -85,6 +87,9 @@ void session_free(struct session **s);
 /* A new incarnation begins: forgets floor, answers, whatever was parked and what was held of its
  * unfinished clock. The clocks that it has ended and its counts of pushes stay. */
 void session_begin(struct session *s, uint32_t inc, uint32_t nonce);
+
+/* Its client is dead, and the next one is of a larger life. Before session_begin. */
+void session_succeed(struct session *s, uint16_t life);
 
 /* The worker has said goodbye: what it was reading is let go. */
 void session_leave(struct session *s);

@@ -3,8 +3,8 @@
  * supervisors only.
  *
  * A server that succeeds another listens where that did, begins as a shard that was lost (--rejoin),
- * and is filled by the workers. A program that succeeds another finds RH_SUCCEEDS=1 beside what that
- * had found: whoever had its rank is dead.
+ * and is filled by the workers. A program that succeeds another finds RH_SUCCEEDS, how many
+ * had its rank before and are dead, beside what those had found.
  *
  * What `rowhouse run` must know comes out of stderr, the one way back from every host, as notes: a
  * byte SUPERVISE_NOTE, a letter, a text, a newline, in one write.

@@ -39,7 +39,7 @@ struct supervisor {
     sigset_t child_mask;
 
     pid_t child;                 /* 0: the last one has died, and the next ... */
-    bool again;                  /* (it succeeds another one) */
+    uint32_t lives;              /* (so many were before it) */
     bool listens;                /* it is a program, or has reported */
     int64_t started_ms, next_ms; /* ... starts then */
     struct budget budget;

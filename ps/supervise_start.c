@@ -144,7 +144,7 @@ static int start_server(struct supervisor *s, int report_fd, int stderr_fd) {
     if (argv != NULL && environment_init(&e)) {
         memcpy(argv, own, sizeof own);
         memcpy(argv + n_own, s->flags, s->n_flags * sizeof *argv);
-        if (s->again)
+        if (s->lives > 0)
             memcpy(argv + n_own + s->n_flags, again, sizeof again);
         if (environment_add_number(&e, "RH_WORLD", s->world))
             code = start(s, argv, &e, stderr_fd);
@@ -249,7 +249,7 @@ int supervise_start_program(struct supervisor *s) {
     if (environment_add(&e, "RH_SERVERS", list) &&
         environment_add_number(&e, "RH_RANK", s->index) &&
         environment_add_number(&e, "RH_WORLD", s->world) &&
-        (!s->again || environment_add(&e, "RH_SUCCEEDS", "1")))
+        (s->lives == 0 || environment_add_number(&e, "RH_SUCCEEDS", s->lives)))
         code = start(s, s->program, &e, -1);
     environment_fini(&e);
     free(list);

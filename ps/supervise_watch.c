@@ -66,7 +66,7 @@ static void say_restarted(const struct supervisor *s) {
 
 /* False: it cannot be started, and *code is ours. */
 static bool start_again(struct supervisor *s, int *code) {
-    s->again = true;
+    s->lives++;
     s->listens = !s->is_server;
     *code = s->is_server ? supervise_start_server_again(s) : supervise_start_program(s);
     if (*code != 0)

@@ -14,6 +14,7 @@
 #include "worker/connect.h"
 
 enum { RANK_UNREADABLE = -1, WORLD_UNREADABLE = 0, MODE_UNREADABLE = 99, TIMEOUT_UNREADABLE = -1 };
+enum { SUCCEEDS_MAX = UINT16_MAX, SUCCEEDS_UNREADABLE = -1 };
 enum { WORLD_MAX = 65536, LOCAL_SHARDS_MAX = 64 };
 
 /* A whole number from 0 to INT32_MAX, or unreadable. */
@@ -44,6 +45,7 @@ void rh_config_init(rh_config *cfg) {
     cfg->op_timeout_ms = read_number("RH_OP_TIMEOUT_MS", 60000, TIMEOUT_UNREADABLE);
     cfg->connect_timeout_ms = 60000;
     cfg->local_shards = 1;
+    cfg->succeeds = (uint32_t)read_number("RH_SUCCEEDS", 0, SUCCEEDS_UNREADABLE);
     cfg->servers = getenv("RH_SERVERS");
     if (cfg->servers == NULL || *cfg->servers == '\0')
         cfg->servers = roster_under_mpi() ? "mpi:" : "local:";
@@ -74,6 +76,12 @@ static rh_status check_worker(const rh_config *cfg) {
     if (cfg->world > WORLD_MAX || cfg->rank >= cfg->world)
         return err_set(RH_EINVAL, "rh_config: rank %u of world %u: world is 1 to %d, rank below it",
                        cfg->rank, cfg->world, WORLD_MAX);
+    if (cfg->succeeds > SUCCEEDS_MAX)
+        return err_set(
+            RH_EINVAL,
+            "rh_config: succeeds is %d (RH_SUCCEEDS is \"%s\"): it is how many processes "
+            "had this rank before, at most %d",
+            (int)cfg->succeeds, env("RH_SUCCEEDS"), SUCCEEDS_MAX);
     if (cfg->mode == RH_MODE_SSP)
         return err_set(RH_EINVAL, "rh_config: mode ssp is not built yet: use async or bsp");
     if (cfg->mode != RH_MODE_DEFAULT && cfg->mode != RH_MODE_ASYNC && cfg->mode != RH_MODE_BSP)

@@ -168,6 +168,7 @@ static rh_status dial(rh_client *c, const rh_config *cfg) {
             .world = c->world,
             .mode = (uint8_t)c->mode,
             .staleness = cfg->staleness,
+            .life = c->observer ? 0 : (uint16_t)cfg->succeeds,
             .nonce = nonce,
             .no_sums = c->net->ops == &net_local,
         };

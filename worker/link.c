@@ -155,6 +155,7 @@ static void say_hello(struct link *l, int64_t now_ms) {
     msg_put_hello(&b, &(struct msg_hello){.shard = c->shard,
                                           .shards = c->shards,
                                           .mode = c->mode,
+                                          .life = c->life,
                                           .staleness = c->staleness,
                                           .world = c->world,
                                           .clock_floor = l->clock_floor});

@@ -79,6 +79,7 @@ struct link_config {
     uint32_t worker, world; /* worker: the rank, or WIRE_OBSERVER */
     uint8_t mode;           /* rh_mode's numbers */
     uint32_t staleness;
+    uint16_t life;  /* how many had the worker's rank before, and are dead */
     uint32_t nonce; /* tells this client's first hello from that of another of its rank */
     bool no_sums;   /* the net is memory: bodies are not summed */
 };

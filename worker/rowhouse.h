@@ -129,6 +129,8 @@ typedef struct rh_config {
     int op_timeout_ms;      /* deadline of calls that name none. RH_OP_TIMEOUT_MS, else 60000 */
     int connect_timeout_ms; /* deadline of rh_connect. 60000 */
     uint32_t local_shards;  /* for "local:": shards inside this process, 1 to 64. 1 */
+    uint32_t succeeds;      /* how many processes had this rank before and are dead: see section 12.
+                               RH_SUCCEEDS, which rowhouse run sets, else 0 */
     int observer;           /* 1: only look; counted in no clock, may change nothing
                                but what is frozen (not under bsp). 0 */
 

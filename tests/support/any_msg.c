@@ -83,6 +83,7 @@ struct msg_hello any_hello(struct rng *g) {
         .shard = rng_u32(g),
         .shards = rng_u32(g),
         .mode = (uint8_t)(1 + rng_below(g, 3)),
+        .life = (uint16_t)rng_u32(g),
         .staleness = rng_u32(g),
         .world = rng_u32(g),
         .clock_floor = rng_u32(g),

@@ -23,6 +23,7 @@ struct talker {
     uint32_t peer;
     struct head head; /* job, worker, incarnations and clock of the next frame */
     struct opnum last;
+    uint16_t life;              /* of its hellos; 0 */
     double lr;                  /* of pushes; 1 */
     struct msg_welcome welcome; /* the last one */
     int64_t now_ms;

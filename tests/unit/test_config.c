@@ -7,9 +7,9 @@
 
 #include "tests/unit/suites.h"
 
-static const char *const variables[] = {"RH_SERVERS",       "RH_JOB",  "RH_RANK",
-                                        "RH_WORLD",         "RH_MODE", "RH_OP_TIMEOUT_MS",
-                                        "RH_CHECKPOINT_DIR"};
+static const char *const variables[] = {"RH_SERVERS",        "RH_JOB",     "RH_RANK",
+                                        "RH_WORLD",          "RH_MODE",    "RH_OP_TIMEOUT_MS",
+                                        "RH_CHECKPOINT_DIR", "RH_SUCCEEDS"};
 
 static void clean(void) {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
@@ -31,6 +31,7 @@ START_TEST(without_environment_the_defaults_hold) {
     ck_assert_int_eq(cfg.op_timeout_ms, 60000);
     ck_assert_int_eq(cfg.connect_timeout_ms, 60000);
     ck_assert_uint_eq(cfg.local_shards, 1);
+    ck_assert_uint_eq(cfg.succeeds, 0);
     ck_assert_int_eq(cfg.observer, 0);
     ck_assert_str_eq(cfg.job, "");
     ck_assert_ptr_null(cfg.checkpoint_dir);
@@ -46,6 +47,7 @@ START_TEST(the_environment_fills_the_fields) {
     setenv("RH_MODE", "bsp", 1);
     setenv("RH_OP_TIMEOUT_MS", "250", 1);
     setenv("RH_CHECKPOINT_DIR", "kept", 1);
+    setenv("RH_SUCCEEDS", "2", 1);
     rh_config cfg;
     rh_config_init(&cfg);
     ck_assert_str_eq(cfg.servers, "tcp://10.0.0.1:7700");
@@ -55,6 +57,7 @@ START_TEST(the_environment_fills_the_fields) {
     ck_assert_int_eq(cfg.mode, RH_MODE_BSP);
     ck_assert_int_eq(cfg.op_timeout_ms, 250);
     ck_assert_str_eq(cfg.checkpoint_dir, "kept");
+    ck_assert_uint_eq(cfg.succeeds, 2);
     ck_assert_int_eq(config_check(&cfg), RH_OK);
 }
 END_TEST

@@ -86,6 +86,28 @@ START_TEST(a_repeated_hello_is_the_same_client) {
 }
 END_TEST
 
+START_TEST(who_succeeds_a_dead_client_is_let_in_at_once) {
+    join(&a, ASYNC, 1);
+    struct talker next, one_more;
+    talker_init(&next, shard, &net, 0);
+    next.head.num.call = 4711;
+    next.life = 1;
+    join(&next, ASYNC, 1);
+    ck_assert_uint_eq(next.head.worker_inc, 2);
+    struct spec s = zeros(100);
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "newer client"));
+    /* but not another client of the same process, nor of one before */
+    talker_init(&one_more, shard, &net, 0);
+    one_more.head.num.call = 4712;
+    for (one_more.life = 0; one_more.life <= 1; one_more.life++)
+        ck_assert_int_eq(talker_hello(&one_more, ASYNC, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "rank 0 is taken"));
+    join(&one_more, ASYNC, 1);
+    ck_assert_uint_eq(one_more.head.worker_inc, 3);
+}
+END_TEST
+
 START_TEST(a_rank_that_is_taken_is_refused_until_it_falls_silent) {
     join(&a, ASYNC, 1);
     struct talker other;
@@ -537,6 +559,7 @@ Suite *shard_suite(void) {
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_worker_is_welcomed_and_gets_an_incarnation);
     tcase_add_test(tc, a_repeated_hello_is_the_same_client);
+    tcase_add_test(tc, who_succeeds_a_dead_client_is_let_in_at_once);
     tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
     tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
     tcase_add_test(tc, ssp_is_refused_by_name);

@@ -38,8 +38,9 @@ static const struct conf_item items[] = {
      "you know."},
     {"restarts", CONF_INT, AT(restarts), "5", 0, RESTARTS_MAX, NULL, "N",
      "How often a server or a worker that has died is started again, each of them, in any ten "
-     "minutes; then the job ends. A program that dies is started with RH_SUCCEEDS=1, and goes on "
-     "from its cursor if it reads that. 0: the first death ends the job."},
+     "minutes; then the job ends. A program that has died is started with RH_SUCCEEDS set, and "
+     "goes "
+     "on from its cursor if it reads that. 0: the first death ends the job."},
     {"env-file", CONF_STRING, AT(env_file), NULL, 0, 0, NULL, "FILE",
      "Write RH_SERVERS and RH_JOB there once the servers listen, for a shell that wants to look at "
      "this job: . FILE; rowhouse status. Nobody else can read it; it goes when the job ends."},

@@ -89,7 +89,7 @@ class Config(C.Structure):
     _fields_ = [("size", C.c_uint32), ("rank", C.c_uint32), ("world", C.c_uint32),
                 ("mode", C.c_int), ("staleness", C.c_uint32), ("op_timeout_ms", C.c_int),
                 ("connect_timeout_ms", C.c_int), ("local_shards", C.c_uint32),
-                ("observer", C.c_int), ("servers", C.c_char_p), ("job", C.c_char_p),
+                ("succeeds", C.c_uint32), ("observer", C.c_int), ("servers", C.c_char_p), ("job", C.c_char_p),
                 ("checkpoint_dir", C.c_char_p), ("interrupted", C.c_void_p), ("interrupted_arg", C.c_void_p)]
 
 

@@ -35,7 +35,7 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
     servers: "local:" (shards inside this process; "local:4" for 4 of them), or addresses in the
     order of the shards, as a list or with commas: "tcp://host:7700,tcp://host:7701". What is None
     is taken from the environment that `rowhouse run` sets (RH_SERVERS, RH_RANK, RH_WORLD, RH_MODE,
-    RH_JOB, RH_OP_TIMEOUT_MS, RH_CHECKPOINT_DIR), else: "local:" ("mpi:" under mpirun), rank 0 of 1,
+    RH_JOB, RH_OP_TIMEOUT_MS, RH_CHECKPOINT_DIR, RH_SUCCEEDS), else: "local:" ("mpi:" under mpirun), rank 0 of 1,
     "async", no job's name, 60 seconds, no checkpoints. timeout: seconds, the deadline of every call
     that names none. connect_timeout: seconds, of this one, 60. local_shards: of "local:", 1 to 64.
     checkpoint_dir: of "local:", the folder of its checkpoints; servers have a --checkpoint-dir of
