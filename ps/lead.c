@@ -99,6 +99,9 @@ static rh_status incarnation(const struct shard *s, const struct session *w, con
                              uint16_t life, uint32_t *inc) {
     bool here = w->state == SESSION_HERE;
     *inc = 0;
+    /* A hello that the net has kept for longer than its client lived: nobody would ever end its clocks. */
+    if (w->state == SESSION_GONE && h->num.call == w->nonce)
+        return err_set(RH_EFENCED, "worker %u has said goodbye", w->rank);
     if (h->worker_inc != 0) {
         if (h->worker_inc < w->inc)
             return err_set(RH_EFENCED,

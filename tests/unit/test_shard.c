@@ -108,6 +108,26 @@ START_TEST(who_succeeds_a_dead_client_is_let_in_at_once) {
 }
 END_TEST
 
+/* Its session would have nobody: under bsp the others would wait for it for ever. */
+START_TEST(a_hello_that_comes_behind_its_clients_goodbye_brings_nobody_back) {
+    struct head hello = b.head;
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    struct head late = b.head;
+    late.num.call = hello.num.call;
+    open_table(&a);
+    ck_assert_int_eq(talker_end(&b, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    b.head = hello; /* as the lead may get it: without an incarnation */
+    ck_assert_int_eq(talker_hello(&b, BSP, 2), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "worker 1 has said goodbye"));
+    b.head = late; /* and as another shard may */
+    ck_assert_int_eq(talker_hello(&b, BSP, 2), WIRE_REFUSE);
+    ck_assert_int_eq(push1(&a, 5, 4, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -4.0f);
+}
+END_TEST
+
 START_TEST(a_rank_that_is_taken_is_refused_until_it_falls_silent) {
     join(&a, ASYNC, 1);
     struct talker other;
@@ -560,6 +580,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, a_worker_is_welcomed_and_gets_an_incarnation);
     tcase_add_test(tc, a_repeated_hello_is_the_same_client);
     tcase_add_test(tc, who_succeeds_a_dead_client_is_let_in_at_once);
+    tcase_add_test(tc, a_hello_that_comes_behind_its_clients_goodbye_brings_nobody_back);
     tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
     tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
     tcase_add_test(tc, ssp_is_refused_by_name);
