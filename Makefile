@@ -34,7 +34,7 @@ BARE := help setup clean uninstall format lint test demo asan ubsan tsan fuzz
 GOALS := $(filter-out $(BARE),$(or $(MAKECMDGOALS),all))
 
 ifneq ($(GOALS),)
-ifneq ($(filter objects test-% bench% ckpt-long kill-long,$(GOALS)),)
+ifneq ($(filter objects test-% bench% sim sim-long ckpt-long kill-long,$(GOALS)),)
 NEEDS += check:check
 endif
 MISSING := $(shell command -v $(firstword $(CC)) >/dev/null || echo build-essential; \
@@ -112,7 +112,8 @@ FUZZ_MAINS    := $(call objects,tests/fuzz/fuzz_*.c)
 # The decoders are in common, proto and the shard: the rest need not be built for libFuzzer.
 FUZZ_OBJS     := $(sort $(COMMON_OBJS) $(PROTO_OBJS) $(SHARD_OBJS) $(call objects,tests/support/*.c))
 BENCH_OBJS    := $(call objects,tests/bench/*.c)
-ALL_OBJS      := $(INNER_OBJS) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTEGRATION) $(FUZZ_MAINS) $(BENCH_OBJS)
+SIM_OBJS      := $(call objects,tests/sim/*.c)
+ALL_OBJS      := $(INNER_OBJS) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTEGRATION) $(FUZZ_MAINS) $(BENCH_OBJS) $(SIM_OBJS)
 
 # ---- outputs -------------------------------------------------------------------------------------------------
 
@@ -126,6 +127,7 @@ UNIT      := $(BUILD)/tests/unit
 CHECKS    := $(INTEGRATION:$(OBJ)/tests/integration/%.o=$(BUILD)/tests/%)
 FUZZERS   := $(FUZZ_MAINS:$(OBJ)/tests/fuzz/%.o=$(BUILD)/tests/%)
 BENCH     := $(BUILD)/tests/bench
+SIM       := $(BUILD)/tests/sim
 SCRIPTS   := $(sort $(filter-out %/run.sh %/lib.sh %/need-python.sh,$(wildcard tests/integration/*.sh)))
 
 Q := $(if $(V),,@)
@@ -214,6 +216,10 @@ $(BENCH): $(BENCH_OBJS) $(OBJ)/inner.a
 	$(call say,LINK)
 	$(link) -pie $(LIBS)
 
+$(SIM): $(SIM_OBJS) $(OBJ)/inner.a
+	$(call say,LINK)
+	$(link) -pie $(LIBS)
+
 $(OBJ)/fuzz.a: $(FUZZ_OBJS) $(OBJ)/sources
 	$(call say,AR)
 	$(Q)rm -f $@ && $(AR) qcs $@ $(FUZZ_OBJS)
@@ -278,14 +284,14 @@ test:
 	$(fuzzers)
 	$(run_tests) $(UNIT) $(CHECKS) $(SCRIPTS)
 
-test-programs: $(UNIT) $(CHECKS)
+test-programs: $(UNIT) $(CHECKS) $(SIM)
 
 ## test-unit: the unit tests alone
 test-unit: $(UNIT)
 	$(run_tests) $(UNIT)
 
 ## test-integration: whole programs and real processes alone
-test-integration: all $(CHECKS)
+test-integration: all $(CHECKS) $(SIM)
 	$(fuzzers)
 	$(run_tests) $(CHECKS) $(SCRIPTS)
 
@@ -302,6 +308,16 @@ CKPT_ROUNDS := 1
 ckpt-long: $(UNIT)
 	$(Q)for round in $$(seq $(CKPT_ROUNDS)); do RH_CKPT_LONG=1 $(if $(CKPT_SEED),RH_TEST_SEED=$(CKPT_SEED)) \
 	    CK_RUN_SUITE=ckpt_shard $(UNIT) || exit 1; done
+
+## sim: one seed of the simulator, with every frame, SEED=n
+## sim-long: seeds of the simulator for SECONDS=3600 [SIM_SEED=first]
+.PHONY: sim sim-long
+SECONDS := 3600
+sim: $(SIM)
+	@test -n '$(SEED)' || { echo 'make sim: which one? SEED=n' >&2; exit 1; }
+	@$(SIM) $(SEED) -v
+sim-long: $(SIM)
+	@$(SIM) -n 0 -t $(SECONDS) -f $(or $(SIM_SEED),$$(date +%s)000000)
 
 ## kill-long: servers killed while they save, life after life of one job [KILLS=1000] [KILL_SEED=N]
 .PHONY: kill-long

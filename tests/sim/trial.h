@@ -1,0 +1,86 @@
+/* trial.h - one seed, played: its shards, its workers, and at the end what the tables hold beside what they
+ * must. */
+#ifndef TESTS_SIM_TRIAL_H
+#define TESTS_SIM_TRIAL_H
+
+#include "ps/shard.h"
+#include "tests/sim/scene.h"
+#include "worker/rowhouse.h"
+
+enum { FLIGHTS_MAX = 8 };
+
+/* A server of one shard. */
+struct seat {
+    struct node node;
+    struct shard *shard;
+    uint32_t incarnation; /* of its last life */
+};
+
+/* A worker: what it does, and how far it is. */
+struct worker {
+    struct trial *t;
+    struct node node;
+    uint32_t rank;
+    uint32_t at; /* its next step */
+    rh_client *c;
+    rh_table *tables[SCENE_TABLES_MAX];
+    struct {
+        rh_op *op;
+        uint32_t step;
+    } flights[FLIGHTS_MAX];
+    uint32_t n_flights;
+    bool shifted; /* it has begun behind clock 0 */
+    bool gone;    /* it has said goodbye, and all shards have heard it */
+    const char *doing;
+    int64_t since_us;
+};
+
+struct trial {
+    const struct scene *scene;
+    struct world w;
+    struct wire x;
+    struct seat seats[SIM_SHARDS_MAX];
+    struct worker workers[SIM_WORKERS_MAX];
+    struct node observer;
+    /* For every push the clock that it was made in, + 1; 0: it was not. */
+    uint32_t made[SIM_WORKERS_MAX][SCENE_STEPS_MAX];
+    bool quiet; /* nothing goes wrong */
+    uint32_t next_mishap;
+    uint64_t lost, doubled; /* of rows that one push alone changes */
+    /* What the tables hold at last. */
+    float rows[SCENE_TABLES_MAX][SCENE_ROWS_MAX * SCENE_DIM_MAX];
+};
+
+struct outcome {
+    bool failed;
+    char why[1024];
+    bool counted; /* what was to go wrong did, and pushes were acked before and after */
+    uint64_t faults[FAULTS];
+    uint64_t pushes, lost, doubled;
+    int64_t virtual_us;
+    uint64_t digest;
+};
+
+/* Plays a seed. */
+void trial_run(uint64_t seed, bool verbose, struct outcome *out);
+
+/* ---- worker.c: a coro's code ---- */
+void worker_run(void *arg);
+
+/* ---- model.c ---- */
+/* What worker w has just read of rows of a table is what it must be, or the world has failed. */
+void model_check(struct worker *w, uint32_t table, uint32_t n, const uint64_t *ids,
+                 const float *rows);
+/* Likewise of everything at last; want: of an undisturbed run, where bits count, or NULL. */
+void model_check_all(struct trial *t, const struct trial *want);
+
+/* ---- observer.c: reads everything into t->rows; a coro's code ---- */
+void observer_run(void *arg);
+
+/* What worker and observer have in common: a client of their own. */
+rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_client **out);
+
+/* A push was acked: what is to go wrong now does. */
+void trial_acked(struct trial *t);
+
+#endif
