@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "ps/shard_inner.h"
 
 uint32_t bsp_laggard(const struct shard *s, uint64_t clock) {
@@ -149,6 +150,7 @@ static rh_status apply_writes(struct shard *s, uint64_t clock) {
 }
 
 static rh_status close_one(struct shard *s, uint64_t clock) {
+    FAILPOINT("clock.before");
     rh_status st = apply_writes(s, clock);
     for (uint32_t i = 0; st == RH_OK && i < s->n_tables; i++) {
         if (s->tables[i] == NULL || freeze_is_whole(&s->tables[i]->freeze, clock))
@@ -158,12 +160,14 @@ static rh_status close_one(struct shard *s, uint64_t clock) {
             continue;
         s->steps[i]++;
         st = apply_pushes(s, clock, s->tables[i], v.lr);
+        FAILPOINT("clock.table");
     }
     for (uint32_t rank = 0; rank < s->n_sessions; rank++) {
         struct session *w = s->sessions[rank];
         while (w != NULL && in_clock(w->held.first, clock))
             waiting_free(waiting_pop(&w->held));
     }
+    FAILPOINT("clock.after");
     return st;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "ps/ckpt_io.h"
 
 struct disk {
@@ -19,6 +20,11 @@ struct disk {
 
 static int folder_of(struct ckpt_io *io, int dir) {
     return dir == CKPT_ROOT ? ((struct disk *)io)->root : dir;
+}
+
+/* As a failing disk says it. */
+static int fails(const char *place) {
+    return FAILPOINT_STATUS(place) == RH_OK ? 0 : -EIO;
 }
 
 static int says(int result) {
@@ -44,12 +50,16 @@ static int disk_open(struct ckpt_io *io, int dir, const char *name, enum ckpt_op
         [CKPT_CREATE] = O_WRONLY | O_CREAT | O_EXCL,
         [CKPT_FOLDER] = O_RDONLY | O_DIRECTORY,
     };
+    if (how == CKPT_CREATE && fails("create.before") != 0)
+        return -EIO;
     int fd = says(openat(folder_of(io, dir), name, flags[how] | O_NOFOLLOW | O_CLOEXEC, 0600));
     return fd >= 0 && how == CKPT_READ ? for_reading(fd) : fd;
 }
 
 static int64_t disk_read(struct ckpt_io *io, int fd, void *p, size_t n, uint64_t offset) {
     (void)io;
+    if (fails("read.before") != 0)
+        return -EIO;
     ssize_t got = pread(fd, p, n, (off_t)offset);
     return got < 0 ? -errno : got;
 }
@@ -73,8 +83,11 @@ static int start_parts(int fd, int64_t put) {
 
 static int64_t disk_write(struct ckpt_io *io, int fd, const void *p, size_t n) {
     (void)io;
+    if (fails("write.before") != 0)
+        return -EIO;
     ssize_t put = write(fd, p, n);
     int started = put < 0 ? -errno : start_parts(fd, put);
+    FAILPOINT("write.after");
     return started < 0 ? started : put;
 }
 
@@ -85,7 +98,11 @@ static int64_t disk_size(struct ckpt_io *io, int fd) {
 }
 
 static int disk_sync(struct ckpt_io *io, int fd) {
-    return says(fsync(folder_of(io, fd)));
+    if (fails("sync.before") != 0)
+        return -EIO;
+    int is = says(fsync(folder_of(io, fd)));
+    FAILPOINT("sync.after");
+    return is;
 }
 
 static int disk_close(struct ckpt_io *io, int fd) {
@@ -94,16 +111,24 @@ static int disk_close(struct ckpt_io *io, int fd) {
 }
 
 static int disk_mkdir(struct ckpt_io *io, const char *name) {
-    return says(mkdirat(folder_of(io, CKPT_ROOT), name, 0700));
+    FAILPOINT("mkdir.before");
+    int is = says(mkdirat(folder_of(io, CKPT_ROOT), name, 0700));
+    FAILPOINT("mkdir.after");
+    return is;
 }
 
 static int disk_rename(struct ckpt_io *io, int dir, const char *from, const char *to,
                        bool exchange) {
     int at = folder_of(io, dir);
-    return says(renameat2(at, from, at, to, exchange ? RENAME_EXCHANGE : 0));
+    if (fails("rename.before") != 0)
+        return -EIO;
+    int is = says(renameat2(at, from, at, to, exchange ? RENAME_EXCHANGE : 0));
+    FAILPOINT("rename.after");
+    return is;
 }
 
 static int disk_remove(struct ckpt_io *io, int dir, const char *name, bool folder) {
+    FAILPOINT("remove.before");
     return says(unlinkat(folder_of(io, dir), name, folder ? AT_REMOVEDIR : 0));
 }
 

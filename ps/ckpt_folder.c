@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 
 #define MANIFEST     "MANIFEST.json"
 #define MANIFEST_TMP "MANIFEST.json.tmp"
@@ -151,7 +152,9 @@ void ckpt_abandon(struct ckpt_io *io, const char *name, struct ckpt_fd *folder) 
 
 static rh_status write_manifest(struct ckpt_fd *folder, const struct buf *text) {
     struct ckpt_fd f = {.fd = -2};
-    rh_status st = ckpt_open_file(folder, MANIFEST_TMP, CKPT_CREATE, &f);
+    rh_status st = FAILPOINT_STATUS("manifest.before");
+    if (st == RH_OK)
+        st = ckpt_open_file(folder, MANIFEST_TMP, CKPT_CREATE, &f);
     if (st != RH_OK)
         return st;
     st = ckpt_write(&f, text->p, text->len);
@@ -168,6 +171,7 @@ static rh_status write_manifest(struct ckpt_fd *folder, const struct buf *text) 
         errno = -is;
         return err_sys(RH_EIO, "cannot rename %s/%s", folder->name, MANIFEST_TMP);
     }
+    FAILPOINT("manifest.after");
     return ckpt_sync(folder);
 }
 
@@ -183,7 +187,9 @@ static rh_status put_in_place(struct ckpt_io *io, const char *name, bool *exchan
         return err_sys(RH_EIO, "%s/%s cannot be replaced", io->root, name);
     }
     *exchanged = there >= 0;
+    FAILPOINT("place.before");
     int is = io->ops->rename(io, CKPT_ROOT, tmp, name, *exchanged);
+    FAILPOINT("place.after");
     if (is == 0)
         return RH_OK;
     errno = -is;
@@ -216,6 +222,7 @@ rh_status ckpt_commit(struct ckpt_io *io, const char *name, struct ckpt_fd *fold
         return err_in(st, "checkpoint \"%s\" is there, but may not survive a crash", name);
     char tmp[TMP_NAME];
     tmp_name(name, tmp);
+    FAILPOINT("place.synced");
     if (exchanged)
         (void)remove_tmp(io, tmp);
     return RH_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "ps/ckpt_folder.h"
 #include "ps/ckpt_shard.h"
 #include "ps/cuts_inner.h"
@@ -107,6 +108,7 @@ void cut_begin(struct shard *s, uint32_t generation, const char *name) {
     c->text[0] = '\0';
     c->written = (struct msg_written){0};
     snprintf(c->name, sizeof c->name, "%s", name);
+    FAILPOINT("cut.begin");
 }
 
 void cut_give_up(struct shard *s, rh_status status) {
@@ -177,7 +179,10 @@ void cuts_try(struct shard *s) {
     struct ckpt_cut *cut = NULL;
     rh_status st = c->work == NULL ? cut_work_new(s, c->name, &c->work) : RH_OK;
     if (st == RH_OK)
+        st = FAILPOINT_STATUS("cut.before");
+    if (st == RH_OK)
         st = cut_now(s, &cut);
+    FAILPOINT("cut.after");
     if (st != RH_OK) {
         cut_give_up(s, st);
         return;
@@ -208,6 +213,7 @@ uint64_t cut_done_bytes(const struct cut *c) {
 static void written(struct shard *s) {
     struct cut *c = &s->cut;
     struct cut_work *k = c->work;
+    FAILPOINT("written.before");
     ckpt_cut_free(&k->cut);
     k->started = false;
     c->written.bytes = k->file.bytes;
@@ -220,6 +226,7 @@ static void written(struct shard *s) {
 static void committed(struct shard *s) {
     struct cut *c = &s->cut;
     struct ckpt_manifest *m = &c->work->manifest;
+    FAILPOINT("committed.before");
     for (uint32_t i = 0; i < m->n_workers; i++) {
         struct session *w = shard_session(s, m->workers[i].rank);
         free(w->saved.p);
@@ -232,6 +239,7 @@ static void committed(struct shard *s) {
     s->saved_clock = m->clock;
     c->phase = MSG_COMMITTED;
     work_free(&c->work);
+    FAILPOINT("committed.after");
 }
 
 static void reap(struct shard *s) {

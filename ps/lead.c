@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "ps/shard_inner.h"
 
 static const char *mode_name(uint32_t mode) {
@@ -196,12 +197,14 @@ static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t 
         memset(steps + s->n_tables, 0, (number - s->n_tables) * sizeof *steps);
         s->n_tables = number;
     }
+    FAILPOINT("table.before");
     rh_status st =
         table_new(m->name, number, &m->spec, s->cfg.shard, s->cfg.shards, &s->tables[number - 1]);
     if (st != RH_OK)
         return st;
     s->freezes += m->spec.frozen;
     *out = s->tables[number - 1];
+    FAILPOINT("table.after");
     return RH_OK;
 }
 
@@ -284,11 +287,13 @@ void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint
         shard_refuse(s, w->peer, h, err_set(RH_EPROTO, "barriers are kept by the lead, shard 0"));
         return;
     }
+    FAILPOINT("barrier.before");
     if (index >= w->barrier) {
         w->barrier = index;
         w->barrier_asked = *h;
         lead_release(s);
         cuts_barrier(s, w);
+        FAILPOINT("barrier.after");
         return;
     }
     /* An old question, come late: that barrier was passed. */

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "ps/ckpt_tool.h"
@@ -230,10 +231,13 @@ static rh_status run(const struct settings *set, int *signal_out) {
                        "where to listen? Give --listen tcp://127.0.0.1:7700, or start the "
                        "server with rowhouse run or mpirun");
     rh_status st = open_all(&l, mpi);
+    FAILPOINT("start.bound");
     if (st == RH_OK)
         st = mpi ? join_mpi(&l) : fill(&l, set->job);
+    FAILPOINT("start.filled");
     if (st == RH_OK && set->report_fd >= 0)
         st = report(set, l.server, l.generation);
+    FAILPOINT("start.reported");
     if (st == RH_OK)
         st = server_start(l.server);
     if (st == RH_OK)
@@ -267,6 +271,8 @@ int main(int argc, char **argv) {
     rh_status st = conf_defaults(&conf, &set);
     if (st == RH_OK)
         st = conf_args(&conf, argc, argv, &set, &words);
+    if (st == RH_OK)
+        st = failpoint_begin();
     if (st == RH_OK && words > 0)
         st = err_set(RH_EINVAL, "what is \"%s\"? The server takes flags only; see --help", argv[1]);
     if (st == RH_OK && !log_level_parse(set.log_level, &level))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "common/hash.h"
 #include "ps/shard_inner.h"
 
@@ -120,7 +121,9 @@ static rh_status take_push(struct shard *s, struct session *w, const struct head
     rh_status st = ops_parts(s, h, f);
     if (st != RH_OK)
         return st;
+    FAILPOINT("apply.before");
     st = s->mode == MODE_BSP ? hold(w, h, f) : push_now(s, w, h);
+    FAILPOINT("apply.after");
     if (st == RH_OK) {
         s->pushes++;
         for (uint32_t i = 0; i < h->sections; i++)
@@ -181,6 +184,7 @@ static rh_status take_end(struct shard *s, struct session *w, const struct head 
                           struct frame *f) {
     struct rd r;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    FAILPOINT("tick.before");
     rh_status st = take_counts(s, w, h, &r);
     if (st == RH_OK && (!rd_done(&r) || h->num.call != WIRE_CALL_END))
         st = unreadable(h);
@@ -193,6 +197,7 @@ static rh_status take_mark(struct shard *s, struct session *w, const struct head
     struct rd r;
     struct msg_mark m;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    FAILPOINT("mark.before");
     rh_status st = take_counts(s, w, h, &r);
     if (st != RH_OK)
         return st;
@@ -203,6 +208,7 @@ static rh_status take_mark(struct shard *s, struct session *w, const struct head
         st = cursor_set(&w->cursor, m.cursor, m.cursor_len);
     if (st == RH_OK)
         cuts_mark(s, w, m.generation);
+    FAILPOINT("mark.after");
     return st;
 }
 
@@ -264,7 +270,9 @@ static rh_status read_digest(const struct head *h, const struct frame *f, uint64
 static void say_ack(struct shard *s, const struct session *w, const struct head *h) {
     struct head a = shard_head(s, h, WIRE_ACK);
     a.prev.call = cuts_wanted(s, w, h);
+    FAILPOINT("ack.before");
     shard_send(s, w->peer, msg_frame(s->net->pool, &a, NULL));
+    FAILPOINT("ack.after");
 }
 
 /* again: it is a repeat. */
@@ -313,6 +321,7 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         w->ended = (uint64_t)h->num.clock + 1;
         if (h->kind == WIRE_BYE)
             session_leave(w);
+        FAILPOINT("tick.after");
     }
     answer_op(s, w, h, f, st, false);
 }
@@ -327,6 +336,7 @@ static void repeat(struct shard *s, struct session *w, const struct head *h, str
     uint64_t digest;
     rh_status was = RH_OK;
     s->repeats++;
+    FAILPOINT("repeat.before");
     rh_status st = read_digest(h, f, &digest);
     if (st == RH_OK)
         st = session_recall(w, h->num, digest, &was);

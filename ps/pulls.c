@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "ps/shard_inner.h"
 
 /* Reads and checks the sections into s->parts; how many bytes the answer's body has. */
@@ -33,6 +34,7 @@ static rh_status read_parts(struct shard *s, const struct head *h, const struct 
 
 static void answer(struct shard *s, uint32_t peer, const struct head *h, const struct frame *f) {
     size_t body_len;
+    FAILPOINT("pull.before");
     rh_status st = read_parts(s, h, f, &body_len);
     struct frame *out = NULL;
     if (st == RH_OK) {
@@ -69,6 +71,7 @@ static void answer(struct shard *s, uint32_t peer, const struct head *h, const s
     wire_seal(out->data, &a);
     s->pulls++;
     shard_send(s, peer, out);
+    FAILPOINT("pull.after");
 }
 
 static bool ready(const struct shard *s, const struct session *w, const struct head *h) {

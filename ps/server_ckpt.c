@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "ps/ckpt_folder.h"
 #include "ps/ckpt_shard.h"
@@ -90,6 +91,7 @@ struct filling {
 
 static void *fill(void *arg) {
     struct filling *f = arg;
+    FAILPOINT("load.before");
     f->status = ckpt_shard_restore(f->shard, f->folder, f->m, f->name);
     if (f->status != RH_OK)
         memcpy(f->text, err_text(), strlen(err_text()) + 1);

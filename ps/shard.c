@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "ps/shard_inner.h"
 
 void shard_config_init(struct shard_config *c) {
@@ -185,6 +186,7 @@ static void on_hello(struct shard *s, uint32_t peer, const struct head *h, struc
         s->bad_frames++;
         return;
     }
+    FAILPOINT("hello.before");
     rh_status st = check_place(s, &m);
     struct session *w = NULL;
     if (st == RH_OK && !(h->flags & WIRE_LOOK) && s->state == MSG_WHOLE)
@@ -195,6 +197,7 @@ static void on_hello(struct shard *s, uint32_t peer, const struct head *h, struc
         say_welcome(s, peer, h, h->worker_inc, s->closed);
     else
         say_welcome(s, peer, h, w->inc, w->ended);
+    FAILPOINT("hello.after");
 }
 
 /* ---- everything else ---- */
@@ -252,6 +255,7 @@ void shard_say_alive(struct shard *s, uint32_t peer, const struct head *h,
 /* Tells a worker that this shard lives, and whom its oldest request waits for. */
 static void on_beat(struct shard *s, struct session *w, const struct head *h) {
     struct msg_alive m = {.waiting_for = WIRE_NOBODY, .taken = w->taken};
+    FAILPOINT("beat.before");
     if (w->pulls.first != NULL && w->pulls.first->head.num.clock > s->closed) {
         m.waiting_clock = (uint32_t)s->closed;
         m.waiting_for = bsp_laggard(s, s->closed);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "common/size.h"
 
 enum {
@@ -286,6 +287,7 @@ static void keep(struct snapshot *s, uint64_t row) {
         wait_for_reader(s->set);
     if (row < s->walked || s->set->over)
         return;
+    FAILPOINT("slab.keep");
     keep_row(s, row);
 }
 
@@ -347,6 +349,7 @@ static void take_slab(struct snapshot *s, uint64_t row) {
         read_row(&s->at, s->slab * SLAB_ROWS + i, s->rows + i * s->floats);
     }
     s->walked = (s->slab + 1) * SLAB_ROWS;
+    FAILPOINT("slab.taken");
 }
 
 /* s->rest is 0 behind the last. */

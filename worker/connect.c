@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/failpoint.h"
 #include "common/hash.h"
 #include "worker/local.h"
 #include "worker/op.h"
@@ -273,7 +274,9 @@ static rh_status connect_local(const rh_config *cfg, rh_client **out) {
 }
 
 rh_status rh_connect(const rh_config *cfg, rh_client **out) {
-    rh_status s = config_check(cfg);
+    rh_status s = failpoint_begin();
+    if (s == RH_OK)
+        s = config_check(cfg);
     if (s != RH_OK)
         return s;
     rh_client *c = NULL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/failpoint.h"
 #include "worker/op.h"
 
 _Static_assert(RH_CURSOR_MAX == MSG_CURSOR_MAX, "what a mark holds");
@@ -47,6 +48,7 @@ static rh_status make(rh_op *op, uint32_t generation) {
 }
 
 static rh_status mark(rh_client *c, rh_op *op, uint32_t generation) {
+    FAILPOINT("worker.mark.before");
     rh_status s = make(op, generation);
     if (s == RH_OK)
         s = op_submit(op);
@@ -58,6 +60,7 @@ static rh_status mark(rh_client *c, rh_op *op, uint32_t generation) {
     c->marked_clock = c->clock;
     c->marked_call = c->call;
     op_abandon(op);
+    FAILPOINT("worker.mark.after");
     return RH_OK;
 }
 

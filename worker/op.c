@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/failpoint.h"
 #include "common/size.h"
 #include "worker/pack.h"
 
@@ -306,6 +307,7 @@ rh_status op_submit(rh_op *op) {
     if (s != RH_OK)
         return s;
     note_begun(op);
+    FAILPOINT("worker.send.before");
     for (uint32_t i = 0; i < op->n_items; i++)
         if (op->items[i].counted)
             op->items[i].table->pushed = true;
@@ -326,6 +328,7 @@ rh_status op_submit(rh_op *op) {
             part = 0;
         }
         submit_one(op, q, call, part++);
+        FAILPOINT("worker.send.after");
         /* Over a net in memory the answer is here already, and still in the cache. */
         client_drain(c);
     }

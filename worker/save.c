@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/failpoint.h"
 #include "common/name.h"
 #include "worker/mark.h"
 #include "worker/poll.h"
@@ -135,7 +136,9 @@ static rh_status follow(struct saving *g, bool *again) {
         if (s == RH_OK)
             s = look(g, again);
         if (s == RH_OK && all_written(g)) {
+            FAILPOINT("worker.commit.before");
             s = ask_commit(g);
+            FAILPOINT("worker.commit.after");
             if (s == RH_OK && g->at[0].phase == MSG_COMMITTED)
                 return RH_OK;
             if (s == RH_OK)

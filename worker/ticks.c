@@ -3,6 +3,7 @@
  * part of. */
 #include <stdio.h>
 
+#include "common/failpoint.h"
 #include "proto/msg.h"
 #include "worker/mark.h"
 #include "worker/op.h"
@@ -90,6 +91,7 @@ static rh_status make_end(rh_op *op, enum wire_kind kind) {
 static rh_status begin_end(rh_client *c, const char *what, enum wire_kind kind, rh_op *op,
                            int64_t deadline_ms) {
     rh_status s = settle(c, what, deadline_ms);
+    FAILPOINT("worker.tick.before");
     if (s == RH_OK)
         s = make_end(op, kind);
     if (s == RH_OK)
@@ -124,6 +126,7 @@ static rh_status tick(rh_client *c, rh_op **spare) {
         s = op_wait(&c->tick, deadline_ms);
     c->ending = false;
     c->news = true;
+    FAILPOINT("worker.tick.after");
     return s;
 }
 

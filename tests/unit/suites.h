@@ -61,6 +61,7 @@
     X(net)             \
     X(roster)          \
     X(process)         \
+    X(failpoint)       \
     X(plan)            \
     X(ckpt_shard)      \
     X(ckpt_cut)        \
