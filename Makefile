@@ -34,7 +34,7 @@ BARE := help setup clean uninstall format lint test demo asan ubsan tsan fuzz
 GOALS := $(filter-out $(BARE),$(or $(MAKECMDGOALS),all))
 
 ifneq ($(GOALS),)
-ifneq ($(filter objects test-% bench% sim sim-long ckpt-long kill-long,$(GOALS)),)
+ifneq ($(filter objects test-% bench% sim sim-long ckpt-long kill-long chaos,$(GOALS)),)
 NEEDS += check:check
 endif
 MISSING := $(shell command -v $(firstword $(CC)) >/dev/null || echo build-essential; \
@@ -104,7 +104,7 @@ SERVER_OBJS   := $(COMMON_OBJS) $(PROTO_OBJS) $(PS_OBJS)
 COMMAND_OBJS  := $(LIB_OBJS) $(call objects,worker/cmd/*.c)
 WORD2VEC_OBJS := $(call objects,worker/examples/word2vec*.c)
 # What tests may link: all of it, and what they share; each program takes the members that it uses.
-INNER_OBJS    := $(sort $(SERVER_OBJS) $(COMMAND_OBJS) $(WORD2VEC_OBJS) $(call objects,tests/support/*.c))
+INNER_OBJS    := $(sort $(SERVER_OBJS) $(COMMAND_OBJS) $(WORD2VEC_OBJS) $(call objects,tests/support/*.c tests/chaos/*.c))
 
 UNIT_OBJS     := $(call objects,tests/unit/*.c)
 INTEGRATION   := $(call objects,tests/integration/test_*.c)
@@ -325,6 +325,13 @@ KILLS := 1000
 kill-long: all $(BUILD)/tests/test_kill_save
 	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=86400 RH_TEST_KILLS=$(KILLS) \
 	    $(if $(KILL_SEED),RH_TEST_SEED=$(KILL_SEED)) tests/integration/run.sh $(BUILD)/tests/test_kill_save
+
+## chaos: one fault after the other strikes a job of real processes [SECONDS=600] [SEED=N]
+.PHONY: chaos
+SECONDS := 600
+chaos: all $(BUILD)/tests/test_chaos
+	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=1000000 RH_TEST_SECONDS=$(SECONDS) $(if $(SEED),RH_TEST_SEED=$(SEED)) \
+	    tests/integration/run.sh $(BUILD)/tests/test_chaos; grep -h '^|' $(BUILD)/tests/log/test_chaos.txt
 
 # Programs and tests of a sanitizer's build directory, then all the tests.
 define sanitized

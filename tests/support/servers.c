@@ -36,21 +36,12 @@ static void read_line(int fd, char *line, size_t cap) {
     line[n] = '\0';
 }
 
-void servers_add(struct servers *s, const char *scheme, const char *address, uint32_t shard,
-                 uint32_t shards, const char *extra) {
-    static int sockets;
-    char listen[SERVERS_ADDRESS], place[32], report[16];
-    const char *tmp = getenv("TMPDIR");
-    ck_assert_uint_lt(s->n, SERVERS_MAX);
-    if (address != NULL)
-        snprintf(listen, sizeof listen, "%s", address);
-    else if (strcmp(scheme, "tcp") == 0)
-        snprintf(listen, sizeof listen, "tcp://127.0.0.1:*");
-    else
-        snprintf(listen, sizeof listen, "ipc://%s/rh-%ld-%d.sock", tmp != NULL ? tmp : "/tmp",
-                 (long)getpid(), sockets++);
-    snprintf(place, sizeof place, "%u/%u", shard, shards);
+/* What it reports: "" if it has ended before. */
+static pid_t start(const char *listen, uint32_t shard, uint32_t shards, const char *extra,
+                   char address[SERVERS_ADDRESS]) {
+    char place[32], report[16];
     int ends[2];
+    snprintf(place, sizeof place, "%u/%u", shard, shards);
     ck_assert_int_eq(pipe(ends), 0);
     snprintf(report, sizeof report, "%d", ends[1]);
     pid_t pid = fork();
@@ -60,12 +51,41 @@ void servers_add(struct servers *s, const char *scheme, const char *address, uin
         run_child(listen, place, report, extra);
     }
     close(ends[1]);
-    read_line(ends[0], s->addresses[s->n], sizeof s->addresses[s->n]);
+    read_line(ends[0], address, SERVERS_ADDRESS);
     close(ends[0]);
+    return pid;
+}
+
+void servers_add(struct servers *s, const char *scheme, const char *address, uint32_t shard,
+                 uint32_t shards, const char *extra) {
+    static int sockets;
+    char listen[SERVERS_ADDRESS];
+    const char *tmp = getenv("TMPDIR");
+    ck_assert_uint_lt(s->n, SERVERS_MAX);
+    if (address != NULL)
+        snprintf(listen, sizeof listen, "%s", address);
+    else if (strcmp(scheme, "tcp") == 0)
+        snprintf(listen, sizeof listen, "tcp://127.0.0.1:*");
+    else
+        snprintf(listen, sizeof listen, "ipc://%s/rh-%ld-%d.sock", tmp != NULL ? tmp : "/tmp",
+                 (long)getpid(), sockets++);
+    s->pids[s->n] = start(listen, shard, shards, extra, s->addresses[s->n]);
     ck_assert_msg(s->addresses[s->n][0] != '\0', "%s did not start at %s", binary(), listen);
     snprintf(s->list + strlen(s->list), sizeof s->list - strlen(s->list), "%s%s",
              s->n == 0 ? "" : ",", s->addresses[s->n]);
-    s->pids[s->n++] = pid;
+    s->n++;
+}
+
+bool servers_again(struct servers *s, uint32_t i, uint32_t shard, uint32_t shards,
+                   const char *extra) {
+    char address[SERVERS_ADDRESS];
+    ck_assert_int_eq(s->pids[i], 0);
+    s->pids[i] = start(s->addresses[i], shard, shards, extra, address);
+    if (address[0] != '\0')
+        return true;
+    ck_assert_int_eq(waitpid(s->pids[i], NULL, 0), s->pids[i]);
+    s->pids[i] = 0;
+    return false;
 }
 
 void servers_start(struct servers *s, const char *scheme, uint32_t shards) {

@@ -5,6 +5,7 @@
 #ifndef TESTS_SERVERS_H
 #define TESTS_SERVERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,6 +25,11 @@ void servers_start(struct servers *s, const char *scheme, uint32_t shards);
  * of that scheme. extra: another flag, or NULL. */
 void servers_add(struct servers *s, const char *scheme, const char *address, uint32_t shard,
                  uint32_t shards, const char *extra);
+
+/* Server i, which is dead, begins another life at its address. False: it has ended before it listened;
+ * the others fail the test then. */
+bool servers_again(struct servers *s, uint32_t i, uint32_t shard, uint32_t shards,
+                   const char *extra);
 
 /* Sends a signal to one. Of SIGKILL and SIGSTOP the effect is waited for. */
 void servers_signal(struct servers *s, uint32_t i, int sig);

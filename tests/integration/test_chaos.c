@@ -1,0 +1,65 @@
+/*
+ * test_chaos.c - a job of real processes is struck by one fault after the other, and its tables equal the
+ * model exactly after each. tests/chaos has the job, the faults and the model. RH_TEST_SECONDS=600 goes on
+ * for so long, with faults drawn at random, and prints a table of them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/chaos/faults.h"
+#include "tests/support/job.h"
+#include "tests/support/scratch.h"
+#include "tests/support/seed.h"
+
+enum { KINDS_MAX = 64, SAVE_EVERY_MS = 300 };
+
+static struct world world;
+
+static int seconds(void) {
+    const char *given = getenv("RH_TEST_SECONDS");
+    return given != NULL ? atoi(given) : 0;
+}
+
+static const struct fault *draw(const struct fault *all, uint32_t n, struct rng *g) {
+    uint32_t shares = 0, i = 0;
+    for (i = 0; i < n; i++)
+        shares += all[i].share;
+    uint32_t at = rng_below(g, shares);
+    for (i = 0; at >= all[i].share; i++)
+        at -= all[i].share;
+    return &all[i];
+}
+
+/* One of each of the first, or as many as the time allows. */
+static void strike_with(const struct fault *all, uint32_t n, uint32_t first, struct rng *g) {
+    struct tally tallies[KINDS_MAX] = {{0}};
+    const int64_t until_ms = job_now_ms() + (int64_t)seconds() * 1000;
+    ck_assert_uint_le(n, KINDS_MAX);
+    for (uint32_t i = 0; seconds() == 0 && i < first; i++)
+        faults_try(&world, &all[i], g, &tallies[i]);
+    while (job_now_ms() < until_ms) {
+        const struct fault *f = draw(all, n, g);
+        faults_try(&world, f, g, &tallies[f - all]);
+    }
+    faults_print(all, n, tallies);
+}
+
+START_TEST(nothing_is_lost_or_doubled_where_nobody_dies) {
+    static const rh_mode modes[] = {RH_MODE_ASYNC, RH_MODE_BSP};
+    struct rng g;
+    rng_init(&g, test_seed("chaos"), (uint64_t)_i);
+    world_begin(&world, modes[_i], SAVE_EVERY_MS, NULL);
+    strike_with(faults_mild, faults_mild_n, faults_mild_n - 3, &g);
+    world_end(&world);
+}
+END_TEST
+
+int main(void) {
+    TCase *tc = tcase_create("chaos");
+    tcase_add_checked_fixture(tc, scratch_enter, scratch_leave);
+    tcase_set_timeout(tc, 230 + 2 * seconds());
+    tcase_add_loop_test(tc, nothing_is_lost_or_doubled_where_nobody_dies, 0, 2);
+    Suite *s = suite_create("chaos");
+    suite_add_tcase(s, tc);
+    return job_main(s);
+}
