@@ -93,6 +93,24 @@ static void delay(struct world *w, struct rng *g) {
     connection(w, g, PROXY_DELAY, 1 + rng_below(g, 500));
 }
 
+/* ---- who saves ---- */
+
+/* It holds nothing that is not a server's; what it has begun is given up. */
+static void kill_saver(struct world *w, struct rng *g) {
+    sleep_some(g, 0, 2 * w->save_every_ms);
+    world_kill_saver(w);
+    world_restart_saver(w, NULL);
+}
+
+static void kill_saver_at_commit(struct world *w, struct rng *g) {
+    static const char *const points[] = {"worker.commit.before=kill", "worker.commit.after=kill"};
+    const char *point = points[rng_below(g, 2)];
+    world_kill_saver(w);
+    world_restart_saver(w, point);
+    world_await_saver_death(w, point);
+    world_restart_saver(w, NULL);
+}
+
 /* ---- a trial ---- */
 
 const struct fault faults_mild[] = {
@@ -105,6 +123,8 @@ const struct fault faults_mild[] = {
     {"black hole, 0.1 to 3 s", black_hole, 6},
     {"one byte a second, 1.5 to 4 s", trickle, 4},
     {"held up, to 0.5 s", delay, 8},
+    {"who saves killed", kill_saver, 4},
+    {"who saves killed at its commit", kill_saver_at_commit, 3},
     {"half-open, 12 to 20 s", half_open_long, 1},
     {"black hole, 12 to 20 s", black_hole_long, 1},
     {"server stopped, 9 to 20 s", stop_server_long, 1},

@@ -14,7 +14,7 @@
 
 #include "tests/support/job.h"
 
-enum { OPS = 4, PER_OP = SUMS_PUSHED / OPS, MARGIN = 20 };
+enum { OPS = 4, PER_OP = SUMS_PUSHED / OPS, MARGIN = 20, BARRIER_EVERY = 64 };
 
 /* ---- a worker ---- */
 
@@ -84,7 +84,7 @@ static void enter(struct worker *me) {
     come_back(me);
 }
 
-/* Several pushes in flight, a pull, the end of the clock. */
+/* Several pushes in flight, a pull, the end of the clock, and where all are in one clock a barrier. */
 static rh_status make_step(struct worker *me) {
     uint64_t ids[SUMS_PUSHED];
     float grads[SUMS_PUSHED * SUMS_DIM], rows[PER_OP * SUMS_DIM];
@@ -102,7 +102,11 @@ static rh_status make_step(struct worker *me) {
         s = rh_pull(me->t, ids, PER_OP, rows);
     if (s == RH_OK)
         s = rh_set_cursor(me->c, &next, sizeof next);
-    return s == RH_OK ? rh_tick(me->c) : s;
+    if (s == RH_OK)
+        s = rh_tick(me->c);
+    if (s == RH_OK && me->w->mode == RH_MODE_BSP && next % BARRIER_EVERY == 0)
+        s = rh_barrier(me->c, -1);
+    return s;
 }
 
 static void run_worker(const struct world *w, uint32_t rank) {
@@ -155,12 +159,15 @@ static void run_saver(const struct world *w) {
 
 /* ---- processes ---- */
 
-static pid_t spawn(const struct world *w, uint32_t rank) {
+/* failpoints: of this one alone; NULL: none. */
+static pid_t spawn(const struct world *w, uint32_t rank, const char *failpoints) {
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid > 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (failpoints != NULL)
+        setenv("RH_FAILPOINTS", failpoints, 1);
     if (rank < WORLD_WORKERS)
         run_worker(w, rank);
     run_saver(w);
@@ -175,6 +182,31 @@ static void end(pid_t *pid) {
     *pid = 0;
 }
 
+/* Of SIGKILL, and nobody here has sent it. */
+static void await_death(pid_t *pid, const char *point) {
+    const int64_t until_ms = job_now_ms() + WORLD_PATIENCE_MS;
+    int status = 0;
+    while (waitpid(*pid, &status, WNOHANG) == 0) {
+        ck_assert_msg(job_now_ms() < until_ms, "%s was not reached in %d s", point,
+                      WORLD_PATIENCE_MS / 1000);
+        usleep(500);
+    }
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+                  "who should have died at %s has ended with status 0x%x", point, (unsigned)status);
+    *pid = 0;
+}
+
+static void set_server_environment(const char *failpoints) {
+    setenv("RH_CHECKPOINT_DIR", "ckpt", 1);
+    if (failpoints != NULL)
+        setenv("RH_FAILPOINTS", failpoints, 1);
+}
+
+static void clear_environment(void) {
+    unsetenv("RH_FAILPOINTS");
+    unsetenv("RH_CHECKPOINT_DIR");
+}
+
 void world_begin(struct world *w, rh_mode mode, uint32_t save_every_ms, const char *failpoints) {
     memset(w, 0, sizeof *w);
     w->mode = mode;
@@ -184,17 +216,14 @@ void world_begin(struct world *w, rh_mode mode, uint32_t save_every_ms, const ch
     ck_assert(w->told != MAP_FAILED);
     atomic_store(&w->told->stop_at, UINT64_MAX);
     atomic_store(&w->told->may_save, true);
-    setenv("RH_CHECKPOINT_DIR", "ckpt", 1);
-    if (failpoints != NULL)
-        setenv("RH_FAILPOINTS", failpoints, 1);
+    set_server_environment(failpoints);
     servers_start(&w->servers, "tcp", WORLD_SHARDS);
-    unsetenv("RH_FAILPOINTS");
-    unsetenv("RH_CHECKPOINT_DIR");
+    clear_environment();
     proxy_start(&w->proxy, w->servers.addresses, WORLD_SHARDS);
     for (uint32_t rank = 0; rank < WORLD_WORKERS; rank++)
-        w->workers[rank] = spawn(w, rank);
+        w->workers[rank] = spawn(w, rank, NULL);
     world_await_steps(w, 1);
-    w->saver = spawn(w, WORLD_WORKERS);
+    w->saver = spawn(w, WORLD_WORKERS, NULL);
     world_await_saves(w, 1);
 }
 
@@ -205,6 +234,68 @@ void world_end(struct world *w) {
     proxy_stop(&w->proxy);
     servers_stop(&w->servers);
     munmap(w->told, sizeof *w->told);
+}
+
+/* ---- who dies, and comes again ---- */
+
+void world_kill_server(struct world *w, uint32_t i) {
+    servers_signal(&w->servers, i, SIGKILL);
+}
+
+/* The folder was empty when the job began: its newest generation then was 0. */
+bool world_restart_server(struct world *w, uint32_t i, const char *failpoints) {
+    set_server_environment(failpoints);
+    bool listens = servers_again(&w->servers, i, i, WORLD_SHARDS, "--rejoin=0");
+    clear_environment();
+    return listens;
+}
+
+void world_await_server_death(struct world *w, uint32_t i, const char *point) {
+    await_death(&w->servers.pids[i], point);
+}
+
+void world_kill_worker(struct world *w, uint32_t rank) {
+    end(&w->workers[rank]);
+}
+
+void world_await_worker_death(struct world *w, uint32_t rank, const char *point) {
+    await_death(&w->workers[rank], point);
+}
+
+/* Of whatever is the last one when it is asked; another may replace it meanwhile, or a server die. */
+static void go_back(const struct world *w) {
+    const int64_t until_ms = job_now_ms() + WORLD_PATIENCE_MS;
+    rh_status s;
+    do {
+        rh_client *c = NULL;
+        rh_checkpoint_info is = {.size = sizeof is};
+        rh_config cfg;
+        rh_config_init(&cfg);
+        cfg.servers = w->servers.list;
+        cfg.observer = 1;
+        s = rh_connect(&cfg, &c);
+        s = s == RH_OK ? rh_last_checkpoint(c, &is) : s;
+        s = s == RH_OK ? rh_restore(c, is.name) : s;
+        rh_close(c);
+        ck_assert_msg(job_now_ms() < until_ms, "going back: %s", rh_errmsg());
+    } while (s != RH_OK);
+}
+
+void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints) {
+    go_back(w);
+    w->workers[rank] = spawn(w, rank, failpoints);
+}
+
+void world_kill_saver(struct world *w) {
+    end(&w->saver);
+}
+
+void world_await_saver_death(struct world *w, const char *point) {
+    await_death(&w->saver, point);
+}
+
+void world_restart_saver(struct world *w, const char *failpoints) {
+    w->saver = spawn(w, WORLD_WORKERS, failpoints);
 }
 
 /* ---- waiting ---- */
@@ -242,6 +333,10 @@ int64_t world_await_steps(struct world *w, uint64_t more) {
 
 void world_await_saves(struct world *w, uint64_t more) {
     await(w, &w->told->saves, atomic_load(&w->told->saves) + more, "saves");
+}
+
+void world_await_failed_saves(struct world *w, uint64_t all) {
+    await(w, &w->told->failed_saves, all, "saves that fail");
 }
 
 /* ---- the oracle ---- */

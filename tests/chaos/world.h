@@ -42,10 +42,34 @@ struct world {
 void world_begin(struct world *w, rh_mode mode, uint32_t save_every_ms, const char *failpoints);
 void world_end(struct world *w);
 
+/* ---- who dies, and comes again ---- */
+
+/* SIGKILL to server i. Its next life takes its address and waits to be filled again; failpoints as above.
+ * False: it has died before it listened. */
+void world_kill_server(struct world *w, uint32_t i);
+bool world_restart_server(struct world *w, uint32_t i, const char *failpoints);
+/* Waits until a failpoint has killed it. */
+void world_await_server_death(struct world *w, uint32_t i, const char *point);
+
+/* SIGKILL to a worker: half a step of it may be in the tables. So its successor comes when the job has gone
+ * back to its last checkpoint. */
+void world_kill_worker(struct world *w, uint32_t rank);
+void world_await_worker_death(struct world *w, uint32_t rank, const char *point);
+void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints);
+
+/* Another one saves from now on. */
+void world_kill_saver(struct world *w);
+void world_await_saver_death(struct world *w, const char *point);
+void world_restart_saver(struct world *w, const char *failpoints);
+
+/* ---- waiting ---- */
+
 /* Every worker makes so many more steps. Milliseconds that it took. */
 int64_t world_await_steps(struct world *w, uint64_t more);
 /* So many more saves succeed. */
 void world_await_saves(struct world *w, uint64_t more);
+/* So many have failed since the beginning. */
+void world_await_failed_saves(struct world *w, uint64_t all);
 
 /* Stops the workers at a step, compares every row with the model, and lets them go on. */
 struct sums_wrong world_check(struct world *w);
