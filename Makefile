@@ -34,7 +34,7 @@ BARE := help setup clean uninstall format lint test demo asan ubsan tsan fuzz
 GOALS := $(filter-out $(BARE),$(or $(MAKECMDGOALS),all))
 
 ifneq ($(GOALS),)
-ifneq ($(filter objects test-% bench% sim sim-long ckpt-long kill-long chaos,$(GOALS)),)
+ifneq ($(filter objects test-% bench% sim sim-long ckpt-long kill-long chaos soak,$(GOALS)),)
 NEEDS += check:check
 endif
 MISSING := $(shell command -v $(firstword $(CC)) >/dev/null || echo build-essential; \
@@ -103,8 +103,10 @@ LIB_OBJS      := $(COMMON_OBJS) $(PROTO_OBJS) $(SHARD_OBJS) $(call objects,worke
 SERVER_OBJS   := $(COMMON_OBJS) $(PROTO_OBJS) $(PS_OBJS)
 COMMAND_OBJS  := $(LIB_OBJS) $(call objects,worker/cmd/*.c)
 WORD2VEC_OBJS := $(call objects,worker/examples/word2vec*.c)
+SOAK_MAIN     := tests/chaos/soak.c
 # What tests may link: all of it, and what they share; each program takes the members that it uses.
-INNER_OBJS    := $(sort $(SERVER_OBJS) $(COMMAND_OBJS) $(WORD2VEC_OBJS) $(call objects,tests/support/*.c tests/chaos/*.c))
+INNER_OBJS    := $(sort $(SERVER_OBJS) $(COMMAND_OBJS) $(WORD2VEC_OBJS) $(call objects,tests/support/*.c) \
+                 $(filter-out $(OBJ)/$(SOAK_MAIN:.c=.o),$(call objects,tests/chaos/*.c)))
 
 UNIT_OBJS     := $(call objects,tests/unit/*.c)
 INTEGRATION   := $(call objects,tests/integration/test_*.c)
@@ -113,7 +115,7 @@ FUZZ_MAINS    := $(call objects,tests/fuzz/fuzz_*.c)
 FUZZ_OBJS     := $(sort $(COMMON_OBJS) $(PROTO_OBJS) $(SHARD_OBJS) $(call objects,tests/support/*.c))
 BENCH_OBJS    := $(call objects,tests/bench/*.c)
 SIM_OBJS      := $(call objects,tests/sim/*.c)
-ALL_OBJS      := $(INNER_OBJS) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTEGRATION) $(FUZZ_MAINS) $(BENCH_OBJS) $(SIM_OBJS)
+ALL_OBJS      := $(INNER_OBJS) $(call objects,$(SOAK_MAIN)) $(call objects,$(MPI_PLUGIN)) $(UNIT_OBJS) $(INTEGRATION) $(FUZZ_MAINS) $(BENCH_OBJS) $(SIM_OBJS)
 
 # ---- outputs -------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,7 @@ PLUGIN    := $(LIB)/rowhouse/rowhouse-mpi.so
 UNIT      := $(BUILD)/tests/unit
 CHECKS    := $(INTEGRATION:$(OBJ)/tests/integration/%.o=$(BUILD)/tests/%)
 FUZZERS   := $(FUZZ_MAINS:$(OBJ)/tests/fuzz/%.o=$(BUILD)/tests/%)
+SOAK      := $(BUILD)/tests/soak
 BENCH     := $(BUILD)/tests/bench
 SIM       := $(BUILD)/tests/sim
 SCRIPTS   := $(sort $(filter-out %/run.sh %/lib.sh %/need-python.sh,$(wildcard tests/integration/*.sh)))
@@ -209,6 +212,10 @@ $(UNIT): $(UNIT_OBJS) $(OBJ)/inner.a
 	$(link) -pie $(CHECK_LIBS) $(LIBS)
 
 $(CHECKS): $(BUILD)/tests/%: $(OBJ)/tests/integration/%.o $(OBJ)/inner.a
+	$(call say,LINK)
+	$(link) -pie $(CHECK_LIBS) $(LIBS)
+
+$(SOAK): $(call objects,$(SOAK_MAIN)) $(OBJ)/inner.a
 	$(call say,LINK)
 	$(link) -pie $(CHECK_LIBS) $(LIBS)
 
@@ -332,6 +339,14 @@ SECONDS := 600
 chaos: all $(BUILD)/tests/test_chaos
 	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=1000000 RH_TEST_SECONDS=$(SECONDS) $(if $(SEED),RH_TEST_SEED=$(SEED)) \
 	    tests/integration/run.sh $(BUILD)/tests/test_chaos; grep -h '^|' $(BUILD)/tests/log/test_chaos.txt
+
+## soak: a job under load, saved and struck all the while [SECONDS=3600] [FAULT_EVERY=30] [SAVE_EVERY=60] [SEED=N]
+.PHONY: soak
+soak: SECONDS := 3600
+soak: all $(SOAK)
+	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=1000000 RH_TEST_SECONDS=$(SECONDS) RH_TEST_FAULT_EVERY=$(FAULT_EVERY) \
+	    RH_TEST_SAVE_EVERY=$(SAVE_EVERY) $(if $(SEED),RH_TEST_SEED=$(SEED)) \
+	    tests/integration/run.sh $(SOAK); grep -h '^|' $(BUILD)/tests/log/soak.txt
 
 # Programs and tests of a sanitizer's build directory, then all the tests.
 define sanitized

@@ -97,7 +97,8 @@ static void delay(struct world *w, struct rng *g) {
 
 /* It holds nothing that is not a server's; what it has begun is given up. */
 static void kill_saver(struct world *w, struct rng *g) {
-    sleep_some(g, 0, 2 * w->save_every_ms);
+    world_await_save(w);
+    sleep_some(g, 0, 50);
     world_kill_saver(w);
     world_restart_saver(w, NULL);
 }
@@ -131,13 +132,23 @@ const struct fault faults_mild[] = {
 };
 const uint32_t faults_mild_n = sizeof faults_mild / sizeof *faults_mild;
 
-void faults_try(struct world *w, const struct fault *f, struct rng *g, struct tally *t) {
+const struct fault *faults_draw(const struct fault *all, uint32_t n, struct rng *g) {
+    uint32_t shares = 0, i = 0;
+    for (i = 0; i < n; i++)
+        shares += all[i].share;
+    uint32_t at = rng_below(g, shares);
+    for (i = 0; at >= all[i].share; i++)
+        at -= all[i].share;
+    return &all[i];
+}
+
+int64_t faults_try(struct world *w, const struct fault *f, struct rng *g, struct tally *t) {
     world_await_steps(w, FAULTS_STEPS);
     sleep_some(g, 0, 50);
     printf("%s: ", f->kind);
     fflush(stdout);
     f->strike(w, g);
-    const int64_t took_ms = world_await_steps(w, 1);
+    const int64_t took_ms = world_await_steps(w, 1), again_ms = job_now_ms();
     world_await_steps(w, FAULTS_STEPS);
     const struct sums_wrong wrong = world_check(w);
     printf("steps again after %" PRId64 " ms; lost %" PRIu64 ", doubled %" PRIu64 "\n", took_ms,
@@ -151,6 +162,7 @@ void faults_try(struct world *w, const struct fault *f, struct rng *g, struct ta
                   "after \"%s\" %" PRIu64 " additions are lost, %" PRIu64 " doubled, and %" PRIu64
                   " rows have other sums",
                   f->kind, wrong.lost, wrong.doubled, wrong.other);
+    return again_ms;
 }
 
 void faults_print(const struct fault *all, uint32_t n, const struct tally *tallies) {

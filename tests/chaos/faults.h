@@ -31,8 +31,12 @@ struct tally {
 extern const struct fault faults_mild[];
 extern const uint32_t faults_mild_n;
 
-/* One trial. Prints a line; fails the test if the tables are not exact. */
-void faults_try(struct world *w, const struct fault *f, struct rng *g, struct tally *t);
+/* One of them, by their shares. */
+const struct fault *faults_draw(const struct fault *all, uint32_t n, struct rng *g);
+
+/* One trial. Prints a line; fails the test if the tables are not exact. When, by job_now_ms, every worker
+ * had made a step again. */
+int64_t faults_try(struct world *w, const struct fault *f, struct rng *g, struct tally *t);
 
 /* A line for each kind that has fired. */
 void faults_print(const struct fault *all, uint32_t n, const struct tally *tallies);

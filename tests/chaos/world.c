@@ -14,7 +14,7 @@
 
 #include "tests/support/job.h"
 
-enum { OPS = 4, PER_OP = SUMS_PUSHED / OPS, MARGIN = 20, BARRIER_EVERY = 64 };
+enum { OPS = 4, PER_OP = SUMS_PUSHED / OPS, MARGIN = 20, BARRIER_EVERY = 64, HURRY_MS = 20 };
 
 /* ---- a worker ---- */
 
@@ -131,6 +131,13 @@ static void run_worker(const struct world *w, uint32_t rank) {
 
 /* ---- who saves ---- */
 
+static void rest_between_saves(const struct world *w) {
+    int64_t until_ms = job_now_ms() + w->save_every_ms;
+    do
+        usleep(HURRY_MS * 1000);
+    while (job_now_ms() < until_ms && !atomic_load(&w->told->hurry));
+}
+
 /* Saves may fail: a server is dead, the disk says no, a worker stands still. The next one may not. */
 static void run_saver(const struct world *w) {
     struct told *told = w->told;
@@ -141,7 +148,6 @@ static void run_saver(const struct world *w) {
     cfg.observer = 1;
     cfg.connect_timeout_ms = cfg.op_timeout_ms = 10000;
     for (int i = 0;; i ^= 1) {
-        usleep(w->save_every_ms * 1000);
         atomic_store(&told->is_saving, true);
         rh_status s = RH_OK;
         if (atomic_load(&told->may_save)) {
@@ -154,6 +160,7 @@ static void run_saver(const struct world *w) {
             rh_close(c);
             c = NULL;
         }
+        rest_between_saves(w);
     }
 }
 
@@ -182,10 +189,11 @@ static void end(pid_t *pid) {
     *pid = 0;
 }
 
-/* Of SIGKILL, and nobody here has sent it. */
-static void await_death(pid_t *pid, const char *point) {
+/* Of SIGKILL, and nobody here has sent it. Most places are reached in a save. */
+static void await_death(const struct world *w, pid_t *pid, const char *point) {
     const int64_t until_ms = job_now_ms() + WORLD_PATIENCE_MS;
     int status = 0;
+    atomic_store(&w->told->hurry, true);
     while (waitpid(*pid, &status, WNOHANG) == 0) {
         ck_assert_msg(job_now_ms() < until_ms, "%s was not reached in %d s", point,
                       WORLD_PATIENCE_MS / 1000);
@@ -193,6 +201,7 @@ static void await_death(pid_t *pid, const char *point) {
     }
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
                   "who should have died at %s has ended with status 0x%x", point, (unsigned)status);
+    atomic_store(&w->told->hurry, false);
     *pid = 0;
 }
 
@@ -251,7 +260,7 @@ bool world_restart_server(struct world *w, uint32_t i, const char *failpoints) {
 }
 
 void world_await_server_death(struct world *w, uint32_t i, const char *point) {
-    await_death(&w->servers.pids[i], point);
+    await_death(w, &w->servers.pids[i], point);
 }
 
 void world_kill_worker(struct world *w, uint32_t rank) {
@@ -259,7 +268,7 @@ void world_kill_worker(struct world *w, uint32_t rank) {
 }
 
 void world_await_worker_death(struct world *w, uint32_t rank, const char *point) {
-    await_death(&w->workers[rank], point);
+    await_death(w, &w->workers[rank], point);
 }
 
 /* Of whatever is the last one when it is asked; another may replace it meanwhile, or a server die. */
@@ -288,10 +297,20 @@ void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints
 
 void world_kill_saver(struct world *w) {
     end(&w->saver);
+    atomic_store(&w->told->is_saving, false);
 }
 
 void world_await_saver_death(struct world *w, const char *point) {
-    await_death(&w->saver, point);
+    await_death(w, &w->saver, point);
+    atomic_store(&w->told->is_saving, false);
+}
+
+void world_await_save(struct world *w) {
+    atomic_store(&w->told->hurry, true);
+    for (int64_t until_ms = job_now_ms() + WORLD_PATIENCE_MS; !atomic_load(&w->told->is_saving);
+         usleep(200))
+        ck_assert_msg(job_now_ms() < until_ms, "nobody saves");
+    atomic_store(&w->told->hurry, false);
 }
 
 void world_restart_saver(struct world *w, const char *failpoints) {

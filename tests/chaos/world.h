@@ -23,7 +23,7 @@ struct told {
     atomic_uint_least64_t acked[WORLD_WORKERS];     /* steps, those that were done again too */
     atomic_uint_least64_t rollbacks[WORLD_WORKERS]; /* that were noticed */
     atomic_uint_least64_t stop_at;                  /* the step behind which workers wait */
-    atomic_bool may_save, is_saving;
+    atomic_bool may_save, is_saving, hurry;
     atomic_uint_least64_t saves, failed_saves;
 };
 
@@ -57,6 +57,8 @@ void world_kill_worker(struct world *w, uint32_t rank);
 void world_await_worker_death(struct world *w, uint32_t rank, const char *point);
 void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints);
 
+/* Returns in the midst of a save. */
+void world_await_save(struct world *w);
 /* Another one saves from now on. */
 void world_kill_saver(struct world *w);
 void world_await_saver_death(struct world *w, const char *point);

@@ -20,16 +20,6 @@ static int seconds(void) {
     return given != NULL ? atoi(given) : 0;
 }
 
-static const struct fault *draw(const struct fault *all, uint32_t n, struct rng *g) {
-    uint32_t shares = 0, i = 0;
-    for (i = 0; i < n; i++)
-        shares += all[i].share;
-    uint32_t at = rng_below(g, shares);
-    for (i = 0; at >= all[i].share; i++)
-        at -= all[i].share;
-    return &all[i];
-}
-
 /* One of each of the first, or as many as the time allows. */
 static void strike_with(const struct fault *all, uint32_t n, uint32_t first, struct rng *g) {
     struct tally tallies[KINDS_MAX] = {{0}};
@@ -38,7 +28,7 @@ static void strike_with(const struct fault *all, uint32_t n, uint32_t first, str
     for (uint32_t i = 0; seconds() == 0 && i < first; i++)
         faults_try(&world, &all[i], g, &tallies[i]);
     while (job_now_ms() < until_ms) {
-        const struct fault *f = draw(all, n, g);
+        const struct fault *f = faults_draw(all, n, g);
         faults_try(&world, f, g, &tallies[f - all]);
     }
     faults_print(all, n, tallies);
