@@ -666,6 +666,35 @@ START_TEST(cursors_are_those_of_the_newest_checkpoint_that_is_whole) {
 }
 END_TEST
 
+/* Where a worker stands while the files are written is no affair of the checkpoint: what it has pushed by
+ * then is not in it. */
+START_TEST(clocks_and_cursors_are_those_of_the_cut_whatever_comes_before_the_commit) {
+    struct ckpt_fd folder;
+    struct ckpt_manifest m;
+    join(&a, ASYNC, 1);
+    push(&a, 1);
+    tick(&a, 1);
+    save(&o, 0, "x", 0);
+    ck_assert_int_eq(mark(&a, 1, "at 1"), WIRE_ACK);
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_WRITTEN);
+    push(&a, 2);
+    tick(&a, 1);
+    ck_assert_int_eq(mark(&a, 0, "at 2"), WIRE_ACK);
+    ck_assert_uint_eq(commit(&o, &is).phase, MSG_COMMITTED);
+    ck_assert_int_eq(ckpt_open(&disk.io, "x", &folder, &m), RH_OK);
+    ck_assert_uint_eq(m.n_workers, 1);
+    ck_assert_uint_eq(m.workers[0].clock, 1);
+    ck_assert_uint_eq(m.workers[0].cursor_len, 4);
+    ck_assert_mem_eq(m.workers[0].cursor, "at 1", 4);
+    ck_assert_uint_eq(m.workers[0].counts[0].pushes, 1);
+    ckpt_manifest_fini(&m);
+    ckpt_drop(&folder);
+    struct msg_cursor_is c = cursor_of(0);
+    ck_assert(c.known == 1 && c.len == 4 && memcmp(c.bytes, "at 1", 4) == 0);
+}
+END_TEST
+
 START_TEST(a_worker_that_has_gone_keeps_the_cursor_of_its_goodbye) {
     join(&a, ASYNC, 1);
     mark(&a, 0, "the end");
@@ -759,6 +788,7 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, a_question_that_could_not_be_met_may_be_asked_again_until_it_is_taken_back);
     tcase_add_test(tc, who_has_asked_may_give_it_up);
     tcase_add_test(tc, cursors_are_those_of_the_newest_checkpoint_that_is_whole);
+    tcase_add_test(tc, clocks_and_cursors_are_those_of_the_cut_whatever_comes_before_the_commit);
     tcase_add_test(tc, a_worker_that_has_gone_keeps_the_cursor_of_its_goodbye);
     tcase_add_test(tc, another_shard_hears_of_it_by_a_mark_and_of_its_name_by_who_asks);
     tcase_add_test(tc, another_shard_gives_up_by_itself_when_nobody_comes);
