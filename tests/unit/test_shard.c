@@ -303,6 +303,29 @@ START_TEST(ops_that_come_out_of_order_are_applied_in_order) {
 }
 END_TEST
 
+/* It is not dropped in silence: its sender would find out by waiting alone, each time anew. */
+START_TEST(an_op_that_finds_no_room_among_the_parked_ones_is_told_the_floor) {
+    enum { PARKED = 1024 };
+    join(&a, ASYNC, 1);
+    open_table(&a);
+    struct talker late = a, early = a;
+    struct head h;
+    early.head.num.call++;
+    early.last = early.head.num;
+    for (uint32_t i = 0; i < PARKED; i++)
+        ck_assert_int_eq(push1(&early, 7, 1, i + 2), 0);
+    for (int again = 0; again < 2; again++) {
+        talker_send(&early, WIRE_TICK, 0, (struct opnum){0, WIRE_CALL_END, 0}, early.last, 0, NULL);
+        ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_NACK);
+        ck_assert_int_eq(opnum_cmp(h.prev, a.last), 0);
+    }
+    ck_assert_int_eq(push1(&late, 7, 1, 1), WIRE_ACK);
+    for (uint32_t i = 0; i < PARKED; i++)
+        ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ACK);
+    ck_assert(pull1(&early, 7) == -(float)(PARKED + 1));
+}
+END_TEST
+
 START_TEST(an_id_of_nowhere_is_refused_and_the_chain_goes_on) {
     join(&a, ASYNC, 1);
     open_table(&a);
@@ -597,6 +620,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, a_repeated_push_is_acked_and_not_applied);
     tcase_add_test(tc, a_different_push_under_a_used_number_is_eproto);
     tcase_add_test(tc, ops_that_come_out_of_order_are_applied_in_order);
+    tcase_add_test(tc, an_op_that_finds_no_room_among_the_parked_ones_is_told_the_floor);
     tcase_add_test(tc, an_id_of_nowhere_is_refused_and_the_chain_goes_on);
     tcase_add_test(tc, a_push_without_a_count_or_with_a_senseless_lr_is_eproto);
     tcase_add_test(tc, a_table_nobody_opened_is_refused);
