@@ -128,6 +128,27 @@ START_TEST(a_hello_that_comes_behind_its_clients_goodbye_brings_nobody_back) {
 }
 END_TEST
 
+/* It was under way for long, and the client is at work since its first welcome. */
+START_TEST(a_hello_that_is_repeated_late_clears_nothing) {
+    for (uint32_t inc = 0; inc <= 1; inc++) { /* as the lead hears it, and as the other shards do */
+        struct talker late = a;
+        join(&a, ASYNC, 1);
+        open_table(&a);
+        struct talker before = a;
+        ck_assert_int_eq(push1(&a, 7, 1, 1), WIRE_ACK);
+        late.head.worker_inc = inc;
+        join(&late, ASYNC, 1);
+        ck_assert_uint_eq(late.head.worker_inc, 1);
+        ck_assert_int_eq(push1(&before, 7, 1, 1), WIRE_ACK);
+        ck_assert(pull1(&a, 7) == -1.0f);
+        ck_assert_int_eq(push1(&a, 7, 1, 2), WIRE_ACK);
+        ck_assert(pull1(&a, 7) == -2.0f);
+        teardown();
+        setup();
+    }
+}
+END_TEST
+
 START_TEST(a_rank_that_is_taken_is_refused_until_it_falls_silent) {
     join(&a, ASYNC, 1);
     struct talker other;
@@ -604,6 +625,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, a_repeated_hello_is_the_same_client);
     tcase_add_test(tc, who_succeeds_a_dead_client_is_let_in_at_once);
     tcase_add_test(tc, a_hello_that_comes_behind_its_clients_goodbye_brings_nobody_back);
+    tcase_add_test(tc, a_hello_that_is_repeated_late_clears_nothing);
     tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
     tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
     tcase_add_test(tc, ssp_is_refused_by_name);
