@@ -149,6 +149,19 @@ START_TEST(a_hello_that_is_repeated_late_clears_nothing) {
 }
 END_TEST
 
+START_TEST(workers_256_ranks_apart_are_two) {
+    struct talker far;
+    talker_init(&far, shard, &net, 256);
+    join(&a, ASYNC, 300);
+    join(&far, ASYNC, 300);
+    open_table(&a);
+    open_table(&far);
+    ck_assert_int_eq(push1(&a, 7, 1, 1), WIRE_ACK);
+    ck_assert_int_eq(push1(&far, 7, 2, 1), WIRE_ACK);
+    ck_assert(pull1(&a, 7) == -3.0f);
+}
+END_TEST
+
 START_TEST(a_rank_that_is_taken_is_refused_until_it_falls_silent) {
     join(&a, ASYNC, 1);
     struct talker other;
@@ -626,6 +639,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, who_succeeds_a_dead_client_is_let_in_at_once);
     tcase_add_test(tc, a_hello_that_comes_behind_its_clients_goodbye_brings_nobody_back);
     tcase_add_test(tc, a_hello_that_is_repeated_late_clears_nothing);
+    tcase_add_test(tc, workers_256_ranks_apart_are_two);
     tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
     tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
     tcase_add_test(tc, ssp_is_refused_by_name);
