@@ -458,6 +458,29 @@ START_TEST(bsp_takes_the_lr_of_the_lowest_rank_that_pushed) {
 }
 END_TEST
 
+/* 1e8 + 1 is 1e8 again: the sum tells who was added to whom. */
+START_TEST(bsp_adds_up_in_the_order_of_ranks_whoever_came_first) {
+    static const float gradients[3] = {1e8f, 1, -1e8f};
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        struct talker t[3];
+        for (uint32_t rank = 0; rank < 3; rank++) {
+            talker_init(&t[rank], shard, &net, rank);
+            join(&t[rank], BSP, 3);
+            open_table(&t[rank]);
+        }
+        for (int k = 0; k < 3; k++)
+            ck_assert_int_eq(push1(&t[orders[i][k]], 5, gradients[orders[i][k]], 1), WIRE_ACK);
+        for (int k = 0; k < 3; k++)
+            ck_assert_int_eq(talker_end(&t[orders[i][k]], WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+        ck_assert(pull1(&t[0], 5) == 0.0f);
+        teardown();
+        setup();
+    }
+}
+END_TEST
+
 START_TEST(bsp_applies_writes_before_the_sum) {
     join(&a, BSP, 2);
     join(&b, BSP, 2);
@@ -665,6 +688,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, a_freeze_until_a_clock_is_measured_by_the_pushers_clock);
     tcase_add_test(tc, bsp_applies_a_clock_when_all_have_ended_it);
     tcase_add_test(tc, bsp_takes_the_lr_of_the_lowest_rank_that_pushed);
+    tcase_add_test(tc, bsp_adds_up_in_the_order_of_ranks_whoever_came_first);
     tcase_add_test(tc, bsp_applies_writes_before_the_sum);
     tcase_add_test(tc, no_worker_moves_the_padding_row);
     tcase_add_test(tc, a_worker_that_left_is_not_waited_for);
