@@ -2,6 +2,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "ps/shard_inner.h"
 #include "tests/support/talker.h"
 #include "tests/unit/suites.h"
 
@@ -446,6 +447,17 @@ START_TEST(bsp_applies_a_clock_when_all_have_ended_it) {
 }
 END_TEST
 
+/* Or the bias correction of Adam would differ from shard to shard. */
+START_TEST(bsp_counts_a_step_of_a_table_on_shards_that_got_no_rows_of_it_too) {
+    join(&a, BSP, 1);
+    open_table(&a);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert_uint_eq(shard->steps[0], 1);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 0, 1.0, 1), WIRE_ACK);
+    ck_assert_uint_eq(shard->steps[0], 1);
+}
+END_TEST
+
 START_TEST(bsp_takes_the_lr_of_the_lowest_rank_that_pushed) {
     join(&a, BSP, 2);
     join(&b, BSP, 2);
@@ -687,6 +699,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, a_frozen_table_drops_pushes_and_takes_writes);
     tcase_add_test(tc, a_freeze_until_a_clock_is_measured_by_the_pushers_clock);
     tcase_add_test(tc, bsp_applies_a_clock_when_all_have_ended_it);
+    tcase_add_test(tc, bsp_counts_a_step_of_a_table_on_shards_that_got_no_rows_of_it_too);
     tcase_add_test(tc, bsp_takes_the_lr_of_the_lowest_rank_that_pushed);
     tcase_add_test(tc, bsp_adds_up_in_the_order_of_ranks_whoever_came_first);
     tcase_add_test(tc, bsp_applies_writes_before_the_sum);
