@@ -184,6 +184,42 @@ START_TEST(a_save_fails_whole_at_every_step) {
 }
 END_TEST
 
+static const struct ckpt_io_ops *plain;
+static int syncs_until_it_fails;
+
+static int sync_or_fail(struct ckpt_io *io, int fd) {
+    return --syncs_until_it_fails == 0 ? -EIO : plain->sync(io, fd);
+}
+
+/* What a sync could not bring to the disk is still read back from memory, so the next restore would not
+ * tell: the save has to. */
+START_TEST(a_save_whose_sync_fails_is_no_save_whichever_sync_it_is) {
+    uint32_t refused = 0;
+    for (;; refused++) {
+        struct memory_disk d;
+        struct rng g;
+        rng_init(&g, 1, 0);
+        memory_disk_crash(&disk, disk.n_ops, DISK_KEPT, &g, &d);
+        plain = d.io.ops;
+        struct ckpt_io_ops ops = *plain;
+        ops.sync = sync_or_fail;
+        d.io.ops = &ops;
+        syncs_until_it_fails = (int)refused + 1;
+        rh_status st = ckpt_job_save(&job, &d.io, _i == 0 ? "a" : "b", 2);
+        d.io.ops = plain;
+        memory_disk_fini(&d);
+        if (syncs_until_it_fails > 0) {
+            ck_assert_int_eq(st, RH_OK);
+            break;
+        }
+        ck_assert_msg(st == RH_EIO, "sync %u has failed: %s", refused + 1, status_text(st));
+        ck_assert_ptr_nonnull(strstr(err_text(), "cannot sync"));
+    }
+    /* Of each shard its file and the folder, the manifest and the folder, then the folder above. */
+    ck_assert_uint_eq(refused, 2 * job.shards + 3);
+}
+END_TEST
+
 START_TEST(a_restore_fails_whole_at_every_step) {
     uint32_t refused = 0;
     for (uint32_t k = 1;; k++) {
@@ -233,6 +269,7 @@ Suite *ckpt_crash_suite(void) {
     tcase_add_test(t, a_crash_leaves_the_old_checkpoint_or_the_new_one_in_its_place);
     tcase_add_test(t, a_save_without_its_syncs_is_seen_by_these_tests);
     tcase_add_loop_test(t, a_save_fails_whole_at_every_step, 0, 4);
+    tcase_add_loop_test(t, a_save_whose_sync_fails_is_no_save_whichever_sync_it_is, 0, 2);
     tcase_add_loop_test(t, a_restore_fails_whole_at_every_step, 0, 4);
     tcase_add_test(t, leftovers_are_no_error_and_go);
     suite_add_tcase(s, t);
