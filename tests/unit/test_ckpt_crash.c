@@ -242,6 +242,26 @@ START_TEST(a_restore_fails_whole_at_every_step) {
 }
 END_TEST
 
+/* Whose rows they were would be as if never touched. */
+START_TEST(a_file_that_is_missing_is_an_error_on_any_number_of_shards_and_never_an_empty_table) {
+    for (uint32_t shards = 1; shards <= 4; shards++) {
+        struct memory_disk d;
+        struct rng g;
+        struct ckpt_job again;
+        char name[CKPT_FILE_NAME];
+        rng_init(&g, 1, 0);
+        memory_disk_crash(&disk, disk.n_ops, DISK_KEPT, &g, &d);
+        ckpt_file_name((uint32_t)_i, job.shards, name);
+        int folder = d.io.ops->open(&d.io, CKPT_ROOT, "a", CKPT_FOLDER);
+        ck_assert_int_eq(d.io.ops->remove(&d.io, folder, name, false), 0);
+        d.io.ops->close(&d.io, folder);
+        ck_assert_int_eq(ckpt_job_restore(&again, &d.io, "a", shards), RH_ENOTFOUND);
+        ck_assert_msg(strstr(err_text(), name) != NULL, "%s", err_text());
+        memory_disk_fini(&d);
+    }
+}
+END_TEST
+
 START_TEST(leftovers_are_no_error_and_go) {
     struct memory_disk half;
     struct rng g;
@@ -271,6 +291,9 @@ Suite *ckpt_crash_suite(void) {
     tcase_add_loop_test(t, a_save_fails_whole_at_every_step, 0, 4);
     tcase_add_loop_test(t, a_save_whose_sync_fails_is_no_save_whichever_sync_it_is, 0, 2);
     tcase_add_loop_test(t, a_restore_fails_whole_at_every_step, 0, 4);
+    tcase_add_loop_test(
+        t, a_file_that_is_missing_is_an_error_on_any_number_of_shards_and_never_an_empty_table, 0,
+        3);
     tcase_add_test(t, leftovers_are_no_error_and_go);
     suite_add_tcase(s, t);
     return s;
