@@ -34,7 +34,7 @@ BARE := help setup clean uninstall format lint test demo asan ubsan tsan fuzz
 GOALS := $(filter-out $(BARE),$(or $(MAKECMDGOALS),all))
 
 ifneq ($(GOALS),)
-ifneq ($(filter objects test-% bench% sim sim-long ckpt-long kill-long chaos soak,$(GOALS)),)
+ifneq ($(filter objects test-% bench% sim sim-long ckpt-long kill-long chaos soak mutants,$(GOALS)),)
 NEEDS += check:check
 endif
 MISSING := $(shell command -v $(firstword $(CC)) >/dev/null || echo build-essential; \
@@ -347,6 +347,11 @@ soak: all $(SOAK)
 	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=1000000 RH_TEST_SECONDS=$(SECONDS) RH_TEST_FAULT_EVERY=$(FAULT_EVERY) \
 	    RH_TEST_SAVE_EVERY=$(SAVE_EVERY) $(if $(SEED),RH_TEST_SEED=$(SEED)) \
 	    tests/integration/run.sh $(SOAK); grep -h '^|' $(BUILD)/tests/log/soak.txt
+
+## mutants: known mistakes, each put into a copy of the tree, and the test that catches it [MUTANTS="no-dedupe ..."]
+.PHONY: mutants
+mutants: all test-programs
+	@BUILD=$(BUILD) tests/mutants/run.sh $(MUTANTS)
 
 # Programs and tests of a sanitizer's build directory, then all the tests.
 define sanitized
