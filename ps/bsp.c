@@ -171,12 +171,6 @@ static rh_status close_one(struct shard *s, uint64_t clock) {
     return st;
 }
 
-void bsp_enter(struct shard *s, struct session *w, uint64_t clock) {
-    w->ended = clock;
-    if (s->mode == MODE_BSP)
-        bsp_close(s);
-}
-
 void bsp_close(struct shard *s) {
     uint64_t until = over(s), from = s->closed;
     while (s->closed < until && s->broken == RH_OK) {

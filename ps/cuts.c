@@ -13,11 +13,11 @@
 
 /* ---- marks ---- */
 
-/* It waits at a barrier, and has done nothing since its last clock ended: so it may mark there. Under
- * bsp its clock is hardly the one that all mark in. */
+/* It waits at a barrier, and has done nothing since its last clock ended: so it may mark there. But
+ * where all mark in one clock, it is hardly in that. */
 static bool marks_at_barrier(const struct shard *s, const struct session *w) {
     const struct head *h = &w->barrier_asked;
-    return s->mode != MODE_BSP && h->kind != 0 &&
+    return s->mode == MODE_ASYNC && h->kind != 0 &&
            (h->prev.call == WIRE_CALL_END || opnum_cmp(h->prev, (struct opnum){0}) == 0);
 }
 
@@ -29,8 +29,9 @@ uint32_t cuts_wanted(const struct shard *s, const struct session *w, const struc
     const struct cut *c = &s->cut;
     if (!cut_is_lead(s) || c->phase != MSG_GATHERING || w->marked == c->generation)
         return 0;
-    bool now = h->kind == WIRE_TICK ? s->mode != MODE_BSP || (uint64_t)h->num.clock + 1 == c->clock
-                                    : h->kind == WIRE_BEAT && marks_at_barrier(s, w);
+    bool now = h->kind == WIRE_TICK
+                   ? s->mode == MODE_ASYNC || (uint64_t)h->num.clock + 1 == c->clock
+                   : h->kind == WIRE_BEAT && marks_at_barrier(s, w);
     return now ? c->generation : 0;
 }
 

@@ -33,7 +33,7 @@ static rh_status next_generation(struct shard *s, uint32_t *out) {
     return RH_OK;
 }
 
-/* Under bsp: the clock that all workers stand at. w NULL: an observer. */
+/* Under bsp and ssp: the clock that all workers stand at. w NULL: an observer. */
 static rh_status choose_clock(const struct shard *s, const struct session *w, const struct head *h,
                               uint32_t *out) {
     uint64_t furthest = 0;
@@ -49,7 +49,7 @@ static rh_status choose_clock(const struct shard *s, const struct session *w, co
         return err_set(RH_EINVAL,
                        "worker %" PRIu32 " saves in clock %" PRIu32 ", but worker %" PRIu32
                        " is in clock %" PRIu64
-                       " already: under bsp all workers save after the same rh_tick",
+                       " already: under bsp and ssp all workers save after the same rh_tick",
                        w->rank, h->num.clock, rank, furthest);
     *out = w != NULL ? h->num.clock : (uint32_t)furthest + 1;
     return RH_OK;
@@ -59,7 +59,7 @@ static rh_status lead_begin(struct shard *s, const struct session *w, const stru
                             const char *name) {
     struct cut *c = &s->cut;
     uint32_t clock = 0, generation = 0;
-    rh_status st = s->mode == MODE_BSP ? choose_clock(s, w, h, &clock) : RH_OK;
+    rh_status st = s->mode != MODE_ASYNC ? choose_clock(s, w, h, &clock) : RH_OK;
     if (st == RH_OK)
         st = ckpt_check_name(name);
     if (st == RH_OK)
@@ -98,11 +98,11 @@ static bool is_wanted(const struct cut *c, const char *name) {
     return c->phase == MSG_GATHERING && strcmp(c->name, name) == 0;
 }
 
-/* Under bsp a worker that saves ends no clock before that is done: what an observer has begun for a later
+/* Under bsp and ssp a worker that saves ends no clock before that is done: what an observer has begun for a later
  * clock would wait in vain. */
 static bool is_in_the_way(const struct shard *s, const struct session *w, const struct head *h) {
     const struct cut *c = &s->cut;
-    return s->mode == MODE_BSP && w != NULL && c->phase == MSG_GATHERING &&
+    return s->mode != MODE_ASYNC && w != NULL && c->phase == MSG_GATHERING &&
            c->asker == WIRE_OBSERVER && h->num.clock < c->clock;
 }
 
@@ -150,10 +150,10 @@ void cuts_want(struct shard *s, struct session *w, uint32_t peer, const struct h
         return;
     }
     rh_status st = same ? RH_OK : lead_begin(s, w, h, name);
-    if (st == RH_OK && same && w != NULL && s->mode == MODE_BSP && h->num.clock != c->clock)
+    if (st == RH_OK && same && w != NULL && s->mode != MODE_ASYNC && h->num.clock != c->clock)
         st = err_set(RH_EINVAL,
                      "worker %" PRIu32 " saves in clock %" PRIu32 ", and another in clock %" PRIu32
-                     ": under bsp all workers save after the same rh_tick",
+                     ": under bsp and ssp all workers save after the same rh_tick",
                      w->rank, h->num.clock, c->clock);
     keep_ticket(c, (struct save_ticket){m->ticket, st == RH_OK ? c->generation : 0, st});
     if (st != RH_OK) {

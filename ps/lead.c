@@ -1,6 +1,7 @@
 /* lead.c - what all shards must agree on: who is in the job and in which mode, the numbers of
  * tables, who has reached a barrier. Shard 0 decides; clients carry its word to the other shards,
  * which check it against what they know. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +9,15 @@
 #include "common/failpoint.h"
 #include "ps/shard_inner.h"
 
-static const char *mode_name(uint32_t mode) {
-    return mode == MODE_ASYNC ? "async" : mode == MODE_SSP ? "ssp" : mode == MODE_BSP ? "bsp" : "?";
+enum { MODE_TEXT = 24 };
+
+/* "async", "ssp:3" or "bsp". */
+static const char *mode_text(uint32_t mode, uint32_t staleness, char out[MODE_TEXT]) {
+    if (mode == MODE_SSP)
+        snprintf(out, MODE_TEXT, "ssp:%u", staleness);
+    else
+        snprintf(out, MODE_TEXT, "%s", mode == MODE_BSP ? "bsp" : "async");
+    return out;
 }
 
 bool lead_anybody_here(const struct shard *s) {
@@ -27,15 +35,29 @@ uint64_t lead_furthest(const struct shard *s) {
     return clock;
 }
 
+static rh_status check_mode(const struct shard *s, const struct head *h, const struct msg_hello *m,
+                            bool settled) {
+    char is[MODE_TEXT], wanted[MODE_TEXT];
+    if (m->mode < MODE_ASYNC || m->mode > MODE_BSP)
+        return err_set(RH_EPROTO, "worker %u asks for mode %u: there are async, ssp and bsp",
+                       h->worker, m->mode);
+    if (m->mode != MODE_SSP && m->staleness != 0)
+        return err_set(RH_EPROTO, "worker %u asks for %s with a staleness of %u: ssp alone has one",
+                       h->worker, mode_text(m->mode, 0, wanted), m->staleness);
+    if (settled && (s->mode != m->mode || s->staleness != m->staleness))
+        return err_set(RH_EMISMATCH, "the job runs in mode %s, worker %u asks for %s",
+                       mode_text(s->mode, s->staleness, is), h->worker,
+                       mode_text(m->mode, m->staleness, wanted));
+    return RH_OK;
+}
+
 /* The first worker settles mode and world; so does the first after all have left. A launcher's
  * world stays. */
 static rh_status check_job(struct shard *s, const struct head *h, const struct msg_hello *m) {
     bool settled = lead_anybody_here(s);
-    if (m->mode != MODE_ASYNC && m->mode != MODE_BSP)
-        return err_set(RH_EINVAL, "mode %s is not built yet: use async or bsp", mode_name(m->mode));
-    if (settled && s->mode != m->mode)
-        return err_set(RH_EMISMATCH, "the job runs in mode %s, worker %u asks for %s",
-                       mode_name(s->mode), h->worker, mode_name(m->mode));
+    rh_status st = check_mode(s, h, m, settled);
+    if (st != RH_OK)
+        return st;
     uint32_t world = s->cfg.world != 0 ? s->cfg.world : settled ? s->world : m->world;
     if (m->world != world)
         return err_set(RH_EMISMATCH, "the job has %u worker%s, worker %u says %u", world,
@@ -50,6 +72,7 @@ static rh_status check_job(struct shard *s, const struct head *h, const struct m
     if (m->mode == MODE_BSP && s->mode != MODE_BSP)
         s->closed = lead_furthest(s);
     s->mode = m->mode;
+    s->staleness = m->staleness;
     s->world = world;
     return RH_OK;
 }
@@ -148,8 +171,8 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
     }
     w->peer = peer;
     w->heard_ms = s->now_ms;
-    if (inc != 0 && s->mode == MODE_BSP)
-        bsp_close(s);
+    if (inc != 0)
+        clocks_turn(s);
     *out = w;
     return RH_OK;
 }

@@ -66,7 +66,7 @@ static rh_status relocate(const struct part *parts, uint32_t i, uint32_t n) {
 static rh_status saw_pushes(struct shard *s, struct session *w, uint32_t table, uint64_t pushes) {
     uint64_t grown;
     rh_status st = session_saw_pushes(w, table, pushes, &grown);
-    if (st == RH_OK && s->mode == MODE_ASYNC)
+    if (st == RH_OK && s->mode != MODE_BSP)
         s->steps[table - 1] += grown;
     return st;
 }
@@ -297,7 +297,7 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
     uint64_t digest = 0;
     rh_status st = read_digest(h, f, &digest);
     if (h->num.clock > w->ended)
-        bsp_enter(s, w, h->num.clock);
+        clocks_enter(s, w, h->num.clock);
     if (st == RH_OK && h->num.clock < w->ended)
         st = err_set(RH_EPROTO, "worker %u has ended clock %u already", w->rank, h->num.clock);
     if (st == RH_OK)
@@ -350,8 +350,7 @@ static void after_taking(struct shard *s, struct session *w, bool ended) {
     pulls_release(s, w);
     if (!ended)
         return;
-    if (s->mode == MODE_BSP)
-        bsp_close(s);
+    clocks_turn(s);
     lead_release(s);
 }
 

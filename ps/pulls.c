@@ -1,5 +1,5 @@
-/* pulls.c - what reads. A pull waits for its worker's own ops (read your writes) and, under bsp,
- * for the clocks before its own; parked it keeps its ids only, and nothing queues behind it. */
+/* pulls.c - what reads. A pull waits for its worker's own ops (read your writes) and, under bsp and
+ * ssp, for clocks before its own; parked it keeps its ids only, and nothing queues behind it. */
 #include <assert.h>
 
 #include "common/err.h"
@@ -75,7 +75,7 @@ static void answer(struct shard *s, uint32_t peer, const struct head *h, const s
 }
 
 static bool ready(const struct shard *s, const struct session *w, const struct head *h) {
-    return opnum_cmp(h->prev, w->floor) <= 0 && (s->mode != MODE_BSP || h->num.clock <= s->closed);
+    return opnum_cmp(h->prev, w->floor) <= 0 && clocks_allow(s, w, h->num.clock);
 }
 
 void pulls_frame(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
@@ -108,8 +108,10 @@ void pulls_release(struct shard *s, struct session *w) {
             continue;
         }
         struct waiting *p = waiting_remove(&w->pulls, at);
-        if (p->head.num.clock > w->ended)
-            bsp_enter(s, w, p->head.num.clock);
+        if (p->head.num.clock > w->ended) {
+            clocks_enter(s, w, p->head.num.clock);
+            at = &w->pulls.first; /* it may have let go others of this list */
+        }
         answer(s, w->peer, &p->head, p->frame);
         waiting_free(p);
     }

@@ -272,7 +272,7 @@ static void on_beat(struct shard *s, struct session *w, const struct head *h) {
  * the header says. */
 static void note_clock(struct shard *s, struct session *w, const struct head *h) {
     if (opnum_cmp(h->prev, w->floor) <= 0 && h->num.clock > w->ended)
-        bsp_enter(s, w, h->num.clock);
+        clocks_enter(s, w, h->num.clock);
 }
 
 static void on_observer(struct shard *s, uint32_t peer, const struct head *h, struct frame *f,

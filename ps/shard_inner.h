@@ -1,6 +1,6 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
- * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), bsp.c (clocks), lead.c
- * (what all shards must agree on), cuts*.c (checkpoints of the running job), restores.c (and back),
+ * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), clocks.c and bsp.c (clocks),
+ * lead.c (what all shards must agree on), cuts*.c (checkpoints of the running job), restores.c (and back),
  * rejoin.c (a shard that waits to be filled), freezing.c, resets.c (tables that begin anew, or end), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
@@ -44,7 +44,7 @@ struct cut {
     char name[CKPT_NAME_MAX + 1]; /* "": not heard yet */
     int64_t began_ms, asked_ms;   /* asked: somebody still wants it */
     uint32_t asker;               /* the lead: rank of who has begun it, or WIRE_OBSERVER */
-    uint32_t clock;               /* the lead, under bsp: the clock that it stands at */
+    uint32_t clock;               /* the lead, but not under async: the clock that it stands at */
     rh_status status;             /* of MSG_GIVEN_UP */
     char text[256];
     struct msg_written written;    /* agreed from MSG_WRITING on, all of it from MSG_WRITTEN on */
@@ -72,6 +72,7 @@ struct shard {
     int64_t now_ms; /* of the frame in hand */
     int64_t born_ms;
     uint32_t mode, world; /* of the job; 0: no worker has come yet */
+    uint32_t staleness;   /* ssp: how many clocks others may be behind a pull; else 0 */
     uint64_t closed;      /* bsp: clocks below it are closed */
 
     struct session **sessions; /* (n_sessions) by rank; NULL: never seen */
@@ -179,9 +180,22 @@ void pulls_frame(struct shard *s, struct session *w, uint32_t peer, const struct
 void pulls_release(struct shard *s, struct session *w);
 void pulls_release_all(struct shard *s);
 
-/* ---- bsp.c ---- */
+/* ---- clocks.c ---- */
 /* The worker is in clock `clock` now: the ones before are over for it. */
-void bsp_enter(struct shard *s, struct session *w, uint64_t clock);
+void clocks_enter(struct shard *s, struct session *w, uint64_t clock);
+/* A worker has ended clocks, has come, or has left: closes those that are over for all (bsp), and
+ * answers the pulls that have waited for it. */
+void clocks_turn(struct shard *s);
+/* True if a pull of that clock waits for nobody's clocks. */
+bool clocks_allow(const struct shard *s, const struct session *w, uint64_t clock);
+/* The lowest rank that it waits for, to end clock *missing; or WIRE_NOBODY. */
+uint32_t clocks_laggard(const struct shard *s, const struct session *w, uint64_t clock,
+                        uint64_t *missing);
+/* How many of the clocks before that one have not been ended by all others who are here: so old may
+ * be what a pull of it sees. */
+uint64_t clocks_age(const struct shard *s, const struct session *w, uint64_t clock);
+
+/* ---- bsp.c ---- */
 /* Closes every clock that all workers have ended. */
 void bsp_close(struct shard *s);
 /* The lowest rank that has not ended `clock`, or WIRE_NOBODY. */

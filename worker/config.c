@@ -18,22 +18,44 @@ enum { SUCCEEDS_MAX = UINT16_MAX, SUCCEEDS_UNREADABLE = -1 };
 enum { WORLD_MAX = 65536, LOCAL_SHARDS_MAX = 64 };
 
 /* A whole number from 0 to INT32_MAX, or unreadable. */
-static int read_number(const char *name, int missing, int unreadable) {
-    const char *text = getenv(name);
-    if (text == NULL || *text == '\0')
-        return missing;
+static int number_of(const char *text, int unreadable) {
     char *end;
     errno = 0;
     unsigned long n = strtoul(text, &end, 10);
-    bool digits = strspn(text, "0123456789") == strlen(text);
+    bool digits = *text != '\0' && strspn(text, "0123456789") == strlen(text);
     return !digits || errno != 0 || n > INT32_MAX ? unreadable : (int)n;
 }
 
-static rh_mode read_mode(void) {
+static int read_number(const char *name, int missing, int unreadable) {
+    const char *text = getenv(name);
+    return text == NULL || *text == '\0' ? missing : number_of(text, unreadable);
+}
+
+rh_status rh_config_set_mode(rh_config *cfg, const char *name) {
+    static const char ssp[] = "ssp:";
+    int staleness = 0;
+    rh_mode mode = RH_MODE_SSP;
+    if (strcmp(name, "async") == 0)
+        mode = RH_MODE_ASYNC;
+    else if (strcmp(name, "bsp") == 0)
+        mode = RH_MODE_BSP;
+    else
+        staleness = strncmp(name, ssp, strlen(ssp)) == 0 ? number_of(name + strlen(ssp), -1) : -1;
+    if (staleness < 0)
+        return err_set(RH_EINVAL,
+                       "a mode is \"async\", \"ssp:N\" (N: how many clocks others may be behind, 0 "
+                       "or more) or \"bsp\", not \"%s\"",
+                       name);
+    cfg->mode = mode;
+    cfg->staleness = (uint32_t)staleness;
+    return RH_OK;
+}
+
+static void read_mode(rh_config *cfg) {
     const char *text = getenv("RH_MODE");
-    if (text == NULL || *text == '\0' || strcmp(text, "async") == 0)
-        return RH_MODE_ASYNC;
-    return strcmp(text, "bsp") == 0 ? RH_MODE_BSP : (rh_mode)MODE_UNREADABLE;
+    cfg->mode = RH_MODE_ASYNC;
+    if (text != NULL && *text != '\0' && rh_config_set_mode(cfg, text) != RH_OK)
+        cfg->mode = (rh_mode)MODE_UNREADABLE;
 }
 
 void rh_config_init(rh_config *cfg) {
@@ -41,7 +63,7 @@ void rh_config_init(rh_config *cfg) {
     cfg->size = sizeof *cfg;
     cfg->rank = (uint32_t)read_number("RH_RANK", 0, RANK_UNREADABLE);
     cfg->world = (uint32_t)read_number("RH_WORLD", 1, WORLD_UNREADABLE);
-    cfg->mode = read_mode();
+    read_mode(cfg);
     cfg->op_timeout_ms = read_number("RH_OP_TIMEOUT_MS", 60000, TIMEOUT_UNREADABLE);
     cfg->connect_timeout_ms = 60000;
     cfg->local_shards = 1;
@@ -82,11 +104,11 @@ static rh_status check_worker(const rh_config *cfg) {
             "rh_config: succeeds is %d (RH_SUCCEEDS is \"%s\"): it is how many processes "
             "had this rank before, at most %d",
             (int)cfg->succeeds, env("RH_SUCCEEDS"), SUCCEEDS_MAX);
-    if (cfg->mode == RH_MODE_SSP)
-        return err_set(RH_EINVAL, "rh_config: mode ssp is not built yet: use async or bsp");
-    if (cfg->mode != RH_MODE_DEFAULT && cfg->mode != RH_MODE_ASYNC && cfg->mode != RH_MODE_BSP)
-        return err_set(RH_EINVAL, "rh_config: mode is %d (RH_MODE is \"%s\"): use async or bsp",
-                       (int)cfg->mode, env("RH_MODE"));
+    if ((int)cfg->mode < RH_MODE_DEFAULT || cfg->mode > RH_MODE_BSP)
+        return err_set(
+            RH_EINVAL,
+            "rh_config: mode is %d (RH_MODE is \"%s\"): use \"async\", \"ssp:N\" or \"bsp\"",
+            (int)cfg->mode, env("RH_MODE"));
     return RH_OK;
 }
 

@@ -168,7 +168,7 @@ static rh_status dial(rh_client *c, const rh_config *cfg) {
             .worker = c->observer ? WIRE_OBSERVER : c->rank,
             .world = c->world,
             .mode = (uint8_t)c->mode,
-            .staleness = cfg->staleness,
+            .staleness = c->mode == RH_MODE_SSP ? cfg->staleness : 0,
             .life = c->observer ? 0 : (uint16_t)cfg->succeeds,
             .nonce = nonce,
             .no_sums = c->net->ops == &net_local,

@@ -173,7 +173,7 @@ static bool is_answered(const void *table) {
 
 void frozen_ask(rh_table *t) {
     rh_client *c = t->c;
-    if (c->mode != RH_MODE_ASYNC || c->observer)
+    if (c->mode == RH_MODE_BSP || c->observer)
         return;
     /* Twice if a question was on its way already, from before the last news. */
     for (int i = 0; i < 2 && t->told != c->freezes; i++) {

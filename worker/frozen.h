@@ -1,6 +1,6 @@
 /*
  * frozen.h - what a client knows of a table's frozen rows, so that its pushes leave out what the
- * shards would drop. Under async only: under bsp another worker may unfreeze a row in the same
+ * shards would drop. Not under bsp: there another worker may unfreeze a row in the same
  * clock, and then its gradients count. Not needed for a right result: the shards drop by themselves.
  *
  * Every answer of a shard tells how many freezes it has applied; what the client knows counts as
@@ -16,7 +16,7 @@
 
 /* True if a push of that clock may have something to leave out, or if there is news to ask for. */
 static inline bool frozen_concerns(const rh_table *t, uint64_t clock) {
-    return t->c->mode == RH_MODE_ASYNC && (t->told != t->c->freezes || clock < t->opens);
+    return t->c->mode != RH_MODE_BSP && (t->told != t->c->freezes || clock < t->opens);
 }
 
 /* Takes out of the plan what is surely frozen in that clock. Asks the shards if there is news, and

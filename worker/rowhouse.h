@@ -109,7 +109,12 @@ typedef enum rh_mode {
     RH_MODE_DEFAULT = 0, /* async */
     /* A push is applied on arrival; a pull sees what has been applied, your own pushes included. */
     RH_MODE_ASYNC = 1,
-    /* Not built yet: refused with RH_EINVAL. */
+    /* Async, but nobody runs away: a pull of clock c waits until every other worker that is here has
+     * ended clock c - staleness - 1, so that it sees all of their pushes but those of the last few
+     * clocks. A worker that has not come yet, or has said goodbye, is not waited for: where all must
+     * be there from the first clock on, call rh_barrier before it. A staleness of 0 is not bsp: a pull
+     * sees all pushes of every earlier clock, and whatever of this clock's has arrived; each push is
+     * a step of its own, in the order of arrival, so that the bits are others from run to run. */
     RH_MODE_SSP = 2,
     /* A clock's pushes of all workers are applied as one when the last of them has ticked; a pull
      * sees exactly those of every earlier clock. */
@@ -124,8 +129,8 @@ typedef struct rh_config {
     uint32_t size;          /* set by rh_config_init */
     uint32_t rank;          /* this worker's, below world. RH_RANK, else 0 */
     uint32_t world;         /* how many workers the job has. RH_WORLD, else 1 */
-    rh_mode mode;           /* RH_MODE ("async", "bsp"), else async */
-    uint32_t staleness;     /* for ssp. 0 */
+    rh_mode mode;           /* RH_MODE, as for rh_config_set_mode, else async */
+    uint32_t staleness;     /* of ssp, in clocks; not looked at in other modes. RH_MODE, else 0 */
     int op_timeout_ms;      /* deadline of calls that name none. RH_OP_TIMEOUT_MS, else 60000 */
     int connect_timeout_ms; /* deadline of rh_connect. 60000 */
     uint32_t local_shards;  /* for "local:": shards inside this process, 1 to 64. 1 */
@@ -156,13 +161,17 @@ typedef struct rh_config {
  * read from the environment is refused by rh_connect, by the variable's name. */
 RH_API void rh_config_init(rh_config *cfg);
 
+/* Sets mode and staleness by name: "async", "ssp:3" (of staleness 3) or "bsp". RH_EINVAL: it is none
+ * of these, and *cfg is as it was. */
+RH_CHECKED rh_status rh_config_set_mode(rh_config *cfg, const char *name);
+
 /*
  * Joins the job, and waits until every shard has let this worker in. Servers may start later than
  * their workers. "local:" starts private shards inside this process: no sockets, no threads,
  * nothing to start or stop.
  *
  * RH_EUNREACHABLE names the addresses that nobody answers at; RH_EMISMATCH says what differs (mode,
- * world, the order of the servers, the checkpoints that they began with, a rank that is taken); RH_EVERSION names both versions.
+ * staleness, world, the order of the servers, the checkpoints that they began with, a rank that is taken); RH_EVERSION names both versions.
  */
 RH_CHECKED rh_status rh_connect(const rh_config *cfg, rh_client **out);
 
@@ -402,8 +411,8 @@ RH_API uint32_t rh_table_embedding_dim(const rh_table *t);
 
 /* ---- 4. pull, push, write, read, copy ------------------------------------------------------- */
 
-/* rows: (n, dim), row i for ids[i]. Under bsp the call waits until every earlier clock is closed.
- * Rows are copied as they come: after RH_ETIMEDOUT some may have been written. */
+/* rows: (n, dim), row i for ids[i]. Under bsp the call waits until every earlier clock is closed,
+ * under ssp for workers that are too far behind (see rh_mode); RH_ETIMEDOUT names one. Rows are copied as they come: after RH_ETIMEDOUT some may have been written. */
 RH_CHECKED rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *rows);
 
 /*
@@ -481,7 +490,8 @@ RH_API void rh_batch_free(rh_batch **b); /* sets *b to NULL; NULL in *b is fine 
 /* ---- 6. clocks ------------------------------------------------------------------------------ */
 
 /* Ends this worker's step: waits until every shard has all that was pushed in it. Under bsp the
- * clock closes when every worker has called it; that is waited for by the next pull, not here.
+ * clock closes when every worker has called it; that is waited for by the next pull, not here, and so
+ * are under ssp those who are behind.
  * After RH_ETIMEDOUT call it again: it goes on waiting for the same tick. */
 RH_CHECKED rh_status rh_tick(rh_client *c);
 
@@ -829,7 +839,7 @@ RH_CHECKED rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *l
 /*
  * Saves the job as checkpoint `name`, in place of an older one of that name, and returns when it is
  * committed. It takes this worker as it stands now, with all it has pushed; the others at the end of a
- * clock of theirs, or in their own rh_save. Under bsp every worker calls it, after the same rh_tick; under
+ * clock of theirs, or in their own rh_save. Under bsp and ssp every worker calls it, after the same rh_tick; under
  * async any may, and observers too. The deadline (op_timeout_ms) is for progress, not for the whole.
  *
  * A name has 1 to 64 of [A-Za-z0-9._-], begins with no dot, and is not "latest". RH_EINVAL: it has others, or these
@@ -864,7 +874,7 @@ typedef struct rh_checkpoint_info {
     uint32_t size;       /* sizeof the struct, to be set by the caller */
     uint32_t reserved;   /* 0 */
     uint64_t generation; /* from 1 on: a job's checkpoints have rising ones */
-    uint64_t clock;      /* bsp: the clock it stands at. async: 0 */
+    uint64_t clock;      /* bsp: the clock it stands at. Else 0 */
     char name[65];
 } rh_checkpoint_info;
 

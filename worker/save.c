@@ -202,7 +202,7 @@ static rh_status join(struct saving *g, bool *busy) {
      * of another name may wait for our mark, as we do for its end. */
     *busy = g->generation == marked || g->at[0].phase != MSG_GATHERING;
     const bool awaits_us = g->at[0].phase == MSG_BUSY && g->at[0].waiting_for == c->rank &&
-                           g->generation != marked && c->mode != RH_MODE_BSP;
+                           g->generation != marked && c->mode == RH_MODE_ASYNC;
     return *busy && !awaits_us ? RH_OK : mark_now(c, what, g->generation);
 }
 

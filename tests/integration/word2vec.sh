@@ -100,6 +100,9 @@ grep -q '^epoch 2/2 100 %' err.0 || die "rank 0 shows no progress: $(cat err.0)"
 job 2 3 -output async --mode async -epoch 4 -batch 100 # 22 words bear little staleness
 "$rowhouse" nearest async.vec horse -k 4 >near
 ! grep -qE 'violin|cello|piano|flute|oboe|harp|drum|horn' near || die "horse: $(cat near)"
+job 2 3 -output ssp --mode ssp:1 -epoch 4 -batch 100
+"$rowhouse" nearest ssp.vec horse -k 4 >near
+! grep -qE 'violin|cello|piano|flute|oboe|harp|drum|horn' near || die "under ssp, horse: $(cat near)"
 
 # ---- bad input ----
 
@@ -125,7 +128,7 @@ train 2 '-dim 4097: must be' -input text -dim 4097
 train 2 '-lr abc: must be a number' -input text -lr abc
 train 2 '-neg 0: must be' -input text -neg 0
 train 2 '-t 2: must be' -input text -t 2
-train 2 'mode is async or bsp, not ssp' -input text -mode ssp
+train 2 'mode: a mode is "async", "ssp:N" .* not "ssp"' -input text -mode ssp
 train 2 'under bsp .* in one thread' -input text -mode bsp -thread 2
 train 2 "what is 'text'" text
 [ ! -e bad.vec ] || die 'wrote vectors of bad input'

@@ -52,12 +52,17 @@ class Package(unittest.TestCase):
         self.assertIn("it is older than this module", run_program("", RH_LIBRARY="libc.so.6"))
 
     def test_options_that_make_no_sense_are_refused(self):
-        for text, options in (("mode is 'fast'", {"mode": "fast"}), ("ssp is not built", {"mode": "ssp"}),
+        for text, options in (('not "fast"', {"mode": "fast"}), ('not "ssp"', {"mode": "ssp"}),
                               ("rank is -1", {"rank": -1}), ("rank 3 of world 2", {"rank": 3, "world": 2}),
                               ("timeout is 0", {"timeout": 0}), ("local_shards is 65", {"local_shards": 65})):
             with self.assertRaises(rowhouse.InvalidError) as caught:
                 rowhouse.connect("local:", **options)
             self.assertIn(text, str(caught.exception))
+
+    def test_a_mode_is_told_as_it_was_given(self):
+        for mode in "async", "ssp:0", "ssp:12", "bsp":
+            with rowhouse.connect("local:", mode=mode) as client:
+                self.assertEqual(client.mode, mode)
 
     def test_nobody_at_an_address_is_a_connection_error(self):
         with self.assertRaisesRegex(ConnectionError, "tcp://127.0.0.1:1"):

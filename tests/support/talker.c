@@ -107,6 +107,7 @@ int talker_hello(struct talker *t, uint32_t mode, uint32_t world) {
                                           .shards = t->shard->cfg.shards,
                                           .mode = (uint8_t)mode,
                                           .life = t->life,
+                                          .staleness = t->staleness,
                                           .world = world});
     uint16_t flags = t->head.worker == WIRE_OBSERVER ? WIRE_LOOK : 0;
     talker_send(t, WIRE_HELLO, flags, t->head.num, (struct opnum){0}, 0, &b);

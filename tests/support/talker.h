@@ -25,6 +25,7 @@ struct talker {
     struct opnum last;
     uint16_t life;              /* of its hellos; 0 */
     double lr;                  /* of pushes; 1 */
+    uint32_t staleness;         /* that its hello asks for */
     struct msg_welcome welcome; /* the last one */
     int64_t now_ms;
 };

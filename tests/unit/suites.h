@@ -36,6 +36,7 @@
     X(table)           \
     X(snapshot)        \
     X(place)           \
+    X(clocks)          \
     X(spec)            \
     X(frame)           \
     X(wire)            \

@@ -90,6 +90,36 @@ START_TEST(an_unreadable_variable_is_refused_by_name_unless_the_field_is_set) {
 }
 END_TEST
 
+START_TEST(a_mode_is_set_by_its_name_with_its_staleness) {
+    static const struct {
+        const char *name;
+        rh_mode mode;
+        uint32_t staleness;
+    } good[] = {{"async", RH_MODE_ASYNC, 0},
+                {"ssp:0", RH_MODE_SSP, 0},
+                {"ssp:17", RH_MODE_SSP, 17},
+                {"bsp", RH_MODE_BSP, 0}};
+    static const char *const bad[] = {"",       "ssp",    "ssp:",  "ssp:-1",
+                                      "ssp:3x", "ssp: 3", "SSP:3", "bsp:1"};
+    rh_config cfg;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        clean();
+        setenv("RH_MODE", good[i].name, 1);
+        rh_config_init(&cfg);
+        ck_assert_int_eq(cfg.mode, good[i].mode);
+        ck_assert_uint_eq(cfg.staleness, good[i].staleness);
+        ck_assert_int_eq(config_check(&cfg), RH_OK);
+    }
+    ck_assert_int_eq(rh_config_set_mode(&cfg, "ssp:9"), RH_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_int_eq(rh_config_set_mode(&cfg, bad[i]), RH_EINVAL);
+        ck_assert_ptr_nonnull(strstr(rh_errmsg(), bad[i]));
+        ck_assert_int_eq(cfg.mode, RH_MODE_SSP);
+        ck_assert_uint_eq(cfg.staleness, 9);
+    }
+}
+END_TEST
+
 START_TEST(fields_out_of_bounds_are_refused_by_name) {
     rh_config cfg, good;
     rh_config_init(&good);
@@ -99,8 +129,8 @@ START_TEST(fields_out_of_bounds_are_refused_by_name) {
     assert_refused(&cfg, "rank 1 of world 1");
     cfg = good, cfg.world = 65537;
     assert_refused(&cfg, "world");
-    cfg = good, cfg.mode = RH_MODE_SSP;
-    assert_refused(&cfg, "ssp");
+    cfg = good, cfg.mode = (rh_mode)4;
+    assert_refused(&cfg, "mode is 4");
     cfg = good, cfg.op_timeout_ms = 0;
     assert_refused(&cfg, "op_timeout_ms");
     cfg = good, cfg.connect_timeout_ms = -5;
@@ -147,6 +177,7 @@ Suite *config_suite(void) {
     tcase_add_test(t, without_environment_the_defaults_hold);
     tcase_add_test(t, the_environment_fills_the_fields);
     tcase_add_test(t, an_unreadable_variable_is_refused_by_name_unless_the_field_is_set);
+    tcase_add_test(t, a_mode_is_set_by_its_name_with_its_staleness);
     tcase_add_test(t, fields_out_of_bounds_are_refused_by_name);
     tcase_add_test(t, local_wants_a_folder_for_its_checkpoints_that_is_there);
     tcase_add_test(t, an_observer_needs_neither_rank_nor_world);

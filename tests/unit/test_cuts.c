@@ -11,6 +11,7 @@
 
 enum {
     ASYNC = 1,
+    SSP = 2,
     BSP = 3,
     ROWS = 100,
     TIMEOUT_MS = 10000,
@@ -203,6 +204,16 @@ static float saved_row(const char *name, uint64_t id) {
     return row;
 }
 
+static uint64_t steps_of(const char *name) {
+    struct ckpt_fd folder;
+    struct ckpt_manifest m;
+    ck_assert_int_eq(ckpt_open(&disk.io, name, &folder, &m), RH_OK);
+    uint64_t steps = m.tables[0].steps;
+    ckpt_manifest_fini(&m);
+    ckpt_drop(&folder);
+    return steps;
+}
+
 static rh_status is_there(const char *name) {
     struct ckpt_fd folder;
     struct ckpt_manifest m;
@@ -333,9 +344,60 @@ START_TEST(under_bsp_a_push_in_the_open_clock_is_no_moment_to_save) {
 }
 END_TEST
 
-START_TEST(under_bsp_workers_that_save_in_different_clocks_are_refused) {
-    join(&a, BSP, 2);
-    join(&b, BSP, 2);
+START_TEST(under_ssp_all_are_told_at_one_clock_that_nobody_has_ended) {
+    a.staleness = b.staleness = 3;
+    join(&a, SSP, 2);
+    join(&b, SSP, 2);
+    for (int clock = 0; clock < 3; clock++) {
+        push(&a, 1);
+        ck_assert_uint_eq(tick(&a, 1), 0); /* a is in clock 3, b in clock 0 */
+    }
+    ck_assert_uint_eq(save(&o, 0, "x", 0).phase, MSG_GATHERING);
+    for (int clock = 0; clock < 3; clock++) {
+        push(&b, 2);
+        ck_assert_uint_eq(tick(&b, 1), 0); /* too early */
+    }
+    push(&a, 1);
+    ck_assert_uint_eq(tick(&a, 1), 1);
+    ck_assert_int_eq(mark(&a, 1, NULL), WIRE_ACK);
+    ck_assert_int_eq(push(&a, 5), 0); /* of clock 4: it waits */
+    push(&b, 2);
+    ck_assert(value(&b, 5) == 0);
+    ck_assert_uint_eq(tick(&b, 1), 1);
+    ck_assert_int_eq(mark(&b, 1, NULL), WIRE_ACK);
+    ck_assert_int_eq(answers(), 1);
+    struct msg_saving is = save(&o, 1, "x", 0);
+    ck_assert_uint_eq(is.phase, MSG_WRITTEN);
+    commit(&o, &is);
+    ck_assert(saved_row("x", 1) == -4 && saved_row("x", 2) == -4 && saved_row("x", 5) == 0);
+    ck_assert_uint_eq(steps_of("x"), 8);
+}
+END_TEST
+
+START_TEST(under_ssp_a_worker_at_a_barrier_does_not_mark_there) {
+    struct head h;
+    uint8_t room[8];
+    struct buf body;
+    a.staleness = b.staleness = 3;
+    join(&a, SSP, 2);
+    join(&b, SSP, 2);
+    save(&o, 0, "x", 0);
+    tick(&b, 0); /* told, and ... */
+    mark(&b, 1, NULL);
+    buf_wrap(&body, room, sizeof room);
+    buf_put_u32(&body, 1);
+    talker_send(&a, WIRE_BARRIER, 0, (struct opnum){0, 70, 0}, a.last, 0, &body);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), 0);
+    struct msg_saving is = save(&o, 1, "x", 0); /* ... in vain: a is not at the end of that clock */
+    ck_assert_uint_eq(is.phase, MSG_GIVEN_UP);
+    ck_assert_ptr_nonnull(strstr(is.text, "worker 0 waits at a barrier"));
+}
+END_TEST
+
+START_TEST(under_bsp_and_ssp_workers_that_save_in_different_clocks_are_refused) {
+    const uint32_t mode = _i == 0 ? SSP : BSP;
+    join(&a, mode, 2);
+    join(&b, mode, 2);
     tick(&a, 0);
     ck_assert_int_eq(refused(&b, 0, "x"), RH_EINVAL); /* a is further */
     ck_assert_uint_eq(save(&a, 0, "x", 0).phase, MSG_GATHERING);
@@ -769,7 +831,10 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, who_has_not_marked_is_told_by_the_answer_to_its_tick);
     tcase_add_test(tc, under_bsp_all_are_told_at_one_clock_that_nobody_has_ended);
     tcase_add_test(tc, under_bsp_a_push_in_the_open_clock_is_no_moment_to_save);
-    tcase_add_test(tc, under_bsp_workers_that_save_in_different_clocks_are_refused);
+    tcase_add_test(tc, under_ssp_all_are_told_at_one_clock_that_nobody_has_ended);
+    tcase_add_test(tc, under_ssp_a_worker_at_a_barrier_does_not_mark_there);
+    tcase_add_loop_test(tc, under_bsp_and_ssp_workers_that_save_in_different_clocks_are_refused, 0,
+                        2);
     tcase_add_test(tc, under_bsp_the_whole_world_is_waited_for);
     tcase_add_test(tc, who_hears_late_that_it_is_committed_hears_it_although_another_was_begun);
     tcase_add_test(tc, under_bsp_a_worker_that_saves_goes_before_an_observer);

@@ -190,9 +190,18 @@ START_TEST(another_mode_or_world_is_a_mismatch_that_says_both) {
 }
 END_TEST
 
-START_TEST(ssp_is_refused_by_name) {
-    ck_assert_int_eq(talker_hello(&a, SSP, 1), WIRE_REFUSE);
-    ck_assert_ptr_nonnull(strstr(talker_refusal(), "ssp is not built yet"));
+START_TEST(a_staleness_belongs_to_ssp_and_to_the_job) {
+    a.staleness = 3;
+    ck_assert_int_eq(talker_hello(&a, ASYNC, 2), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "async with a staleness of 3"));
+    join(&a, SSP, 2);
+    b.staleness = 2;
+    ck_assert_int_eq(talker_hello(&b, SSP, 2), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "mode ssp:3, worker 1 asks for ssp:2"));
+    b.staleness = 3;
+    join(&b, SSP, 2);
+    ck_assert_int_eq(talker_hello(&a, 4, 2), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "mode 4"));
 }
 END_TEST
 
@@ -677,7 +686,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, workers_256_ranks_apart_are_two);
     tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
     tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
-    tcase_add_test(tc, ssp_is_refused_by_name);
+    tcase_add_test(tc, a_staleness_belongs_to_ssp_and_to_the_job);
     tcase_add_test(tc, a_rank_beyond_the_world_is_refused);
     tcase_add_test(tc, a_shard_that_is_called_by_another_number_says_who_it_is);
     tcase_add_test(tc, another_job_is_fenced_off);

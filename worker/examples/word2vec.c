@@ -78,8 +78,10 @@ static const struct conf_item ITEMS[] = {
      "Where the servers are, in shard order: tcp://host:port,... or local: for none. Default: "
      "what the launcher says (RH_SERVERS), else local:."},
     {"mode", CONF_STRING, SETTING(mode), NULL, 0, 0, NULL, "MODE",
-     "async: updates are applied on arrival. bsp: workers go in step, and the same seed gives the "
-     "same vectors. Default: RH_MODE, else async."},
+     "async: updates are applied on arrival. ssp:N: likewise, but no worker is more than N steps "
+     "ahead of another. bsp: workers go in step, and the same seed gives the same vectors. "
+     "Default: "
+     "RH_MODE, else async."},
     {"thread", CONF_INT, SETTING(threads), "1", 1, 256, NULL, "N",
      "Threads of a worker; the same for all workers."},
     {"batch", CONF_INT, SETTING(batch), "0", 0, 1e7, NULL, "WORDS",
@@ -119,12 +121,9 @@ static rh_status check_checkpoints(const struct settings *set) {
 static rh_status configure(const struct settings *set, rh_config *cfg) {
     if (set->servers)
         cfg->servers = set->servers;
-    if (set->mode && strcmp(set->mode, "async") == 0)
-        cfg->mode = RH_MODE_ASYNC;
-    else if (set->mode && strcmp(set->mode, "bsp") == 0)
-        cfg->mode = RH_MODE_BSP;
-    else if (set->mode)
-        return err_set(RH_EINVAL, "-mode is async or bsp, not %s", set->mode);
+    rh_status s = set->mode ? from_library(rh_config_set_mode(cfg, set->mode)) : RH_OK;
+    if (s != RH_OK)
+        return err_in(s, "-mode");
     if (cfg->mode == RH_MODE_BSP && set->threads > 1)
         return err_set(RH_EINVAL,
                        "under bsp a worker goes step by step, in one thread: instead of "

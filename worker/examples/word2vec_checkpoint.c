@@ -6,10 +6,6 @@
 
 #include "worker/examples/word2vec_status.h"
 
-static bool is_bsp(const struct checkpoints *k) {
-    return k->recipe.mode == RH_MODE_BSP;
-}
-
 static bool is_due(const struct checkpoints *k, uint64_t steps_done) {
     return k->every > 0 && steps_done % k->every == 0;
 }
@@ -26,7 +22,8 @@ rh_status checkpoints_tell(const struct checkpoints *k, const struct cursor *at)
 }
 
 void checkpoints_save(struct checkpoints *k, uint64_t steps_done) {
-    if (!is_due(k, steps_done) || (!is_bsp(k) && rh_rank(k->client) != 0))
+    /* Under async one saves for all. Else they do it together, after the same tick. */
+    if (!is_due(k, steps_done) || (k->recipe.mode == RH_MODE_ASYNC && rh_rank(k->client) != 0))
         return;
     k->wanted++;
     if (rh_save(k->client, k->name) == RH_OK)
@@ -38,7 +35,7 @@ void checkpoints_save(struct checkpoints *k, uint64_t steps_done) {
 }
 
 bool checkpoints_pull_anew(const struct checkpoints *k, uint64_t step) {
-    return is_bsp(k) && is_due(k, step);
+    return k->recipe.mode == RH_MODE_BSP && is_due(k, step);
 }
 
 /* ---- after a restart ---- */

@@ -108,7 +108,10 @@ static const char *value_text(const struct recipe *r, size_t i, char out[VALUE_T
         snprintf(out, VALUE_TEXT, "%016" PRIx64, number);
         break;
     case MODE:
-        snprintf(out, VALUE_TEXT, "%s", number == RH_MODE_BSP ? "bsp" : "async");
+        snprintf(out, VALUE_TEXT, "%s",
+                 number == RH_MODE_BSP   ? "bsp"
+                 : number == RH_MODE_SSP ? "ssp"
+                                         : "async");
         break;
     }
     return out;

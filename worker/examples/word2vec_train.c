@@ -17,7 +17,7 @@ struct recipe recipe_of(const struct training *t) {
     return (struct recipe){.text_bytes = t->text->size_bytes,
                            .text_start = t->text->start_hash,
                            .workers = t->parts,
-                           .mode = t->mode == RH_MODE_BSP ? RH_MODE_BSP : RH_MODE_ASYNC,
+                           .mode = t->mode == RH_MODE_DEFAULT ? RH_MODE_ASYNC : t->mode,
                            .dim = m->dim,
                            .window = m->window,
                            .negatives = m->negatives,

@@ -176,6 +176,7 @@ FUNCTIONS = {
     "rh_errmsg": (_str,),
     "rh_version": (_str,),
     "rh_config_init": (None, C.POINTER(Config)),
+    "rh_config_set_mode": (C.c_int, C.POINTER(Config), C.c_char_p),
     "rh_connect": (C.c_int, C.POINTER(Config), _out),
     "rh_close": (None, _ptr),
     "rh_sgd_with": (Optimizer, _f64, _f64, _f64, _f64, _u32),

@@ -39,7 +39,8 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
     "async", no job's name, 60 seconds, no checkpoints. timeout: seconds, the deadline of every call
     that names none. connect_timeout: seconds, of this one, 60. local_shards: of "local:", 1 to 64.
     checkpoint_dir: of "local:", the folder of its checkpoints; servers have a --checkpoint-dir of
-    their own. observer: only looks, is counted in no clock, and refused every change.
+    their own. mode: "async", "ssp:3" (async, but no pull misses more than the last 3 clocks of a
+    worker that is here), or "bsp". observer: only looks, is counted in no clock, and refused every change.
 
     ConnectionError names the addresses that nobody answers at; MismatchError says what differs."""
     cfg = _lib.new(_lib.Config)
@@ -50,7 +51,7 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
     if job is not None:
         cfg.job = job.encode()
     if mode is not None:
-        cfg.mode = choose(Mode, mode, "mode")
+        call(lib.rh_config_set_mode, C.byref(cfg), mode.encode())
     if checkpoint_dir is not None:
         cfg.checkpoint_dir = os.fsencode(checkpoint_dir)
     for name, number in (("rank", rank), ("world", world), ("local_shards", local_shards)):
@@ -73,7 +74,7 @@ def connect(servers: Union[str, Sequence[str], None] = None, *, rank: Optional[i
         raise
     assert handle.value is not None
     client = Client(handle.value, hook)
-    client.mode = "bsp" if cfg.mode == Mode.BSP else "async"
+    client.mode = {Mode.SSP: f"ssp:{cfg.staleness}", Mode.BSP: "bsp"}.get(cfg.mode, "async")
     client.is_local, client.is_observer = cfg.servers.startswith(b"local:"), bool(observer)
     return client
 
@@ -91,7 +92,7 @@ class Client:
     close, by the end of a with block, when nobody holds it or a table of it any more, and when
     Python ends."""
 
-    mode: str  # "async" or "bsp"
+    mode: str  # "async", "ssp:3" (of staleness 3) or "bsp"
     is_local: bool  # its shards are private, inside this process
     is_observer: bool
 
