@@ -27,6 +27,7 @@ static void begin(int transport, uint32_t shards, uint32_t world, rh_mode mode) 
     job_start(&job, transport, shards);
     job.cfg.world = world;
     job.cfg.mode = mode;
+    job.cfg.staleness = 2;
 }
 
 static void setup(void) {
@@ -54,6 +55,8 @@ static void *train(void *arg) {
     struct moment m;
     rh_client *c = job_connect(&job, w->rank);
     moment_begin(&m, c, w->rank);
+    if (job.cfg.mode == RH_MODE_SSP) /* where only those who are here have one clock */
+        ck_assert_ok(rh_barrier(c, -1));
     while (w->steps == 0 ? !atomic_load(w->stop) : m.steps < w->steps) {
         moment_step(&m);
         if (w->saves_every != 0 && m.steps % w->saves_every == 0)
@@ -108,19 +111,21 @@ START_TEST(a_checkpoint_of_a_job_that_runs_is_one_moment_of_all_workers) {
 }
 END_TEST
 
-START_TEST(under_bsp_all_workers_save_after_the_same_tick) {
+static const rh_mode in_step[] = {RH_MODE_BSP, RH_MODE_SSP};
+
+START_TEST(under_bsp_and_ssp_all_workers_save_after_the_same_tick) {
     struct worker w[MOMENT_WORKERS];
-    begin(JOB_TCP, 1 + (uint32_t)_i, MOMENT_WORKERS, RH_MODE_BSP);
+    begin(JOB_TCP, 1 + (uint32_t)_i / 2, MOMENT_WORKERS, in_step[_i % 2]);
     start(w, MOMENT_WORKERS, STEPS_BSP, STEPS_BSP / 4, NULL);
     join_all(w, MOMENT_WORKERS);
     ck_assert_uint_eq(moment_check("own", NULL), STEPS_BSP * MOMENT_WORKERS);
 }
 END_TEST
 
-START_TEST(under_bsp_a_checkpoint_from_outside_comes_between_two_clocks) {
+START_TEST(under_bsp_and_ssp_a_checkpoint_from_outside_comes_between_two_clocks) {
     struct worker w[MOMENT_WORKERS];
     atomic_bool stop = false;
-    begin(JOB_TCP, 2, MOMENT_WORKERS, RH_MODE_BSP);
+    begin(JOB_TCP, 2, MOMENT_WORKERS, in_step[_i]);
     start(w, MOMENT_WORKERS, 0, 0, &stop);
     rh_config look = job.cfg;
     look.observer = 1;
@@ -360,8 +365,9 @@ int main(void) {
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, a_checkpoint_of_a_job_that_runs_is_one_moment_of_all_workers, 0, 3);
-    tcase_add_loop_test(tc, under_bsp_all_workers_save_after_the_same_tick, 0, 3);
-    tcase_add_test(tc, under_bsp_a_checkpoint_from_outside_comes_between_two_clocks);
+    tcase_add_loop_test(tc, under_bsp_and_ssp_all_workers_save_after_the_same_tick, 0, 6);
+    tcase_add_loop_test(tc, under_bsp_and_ssp_a_checkpoint_from_outside_comes_between_two_clocks, 0,
+                        2);
     tcase_add_loop_test(tc, one_worker_saves_what_it_has_pushed_and_may_save_it_twice, JOB_LOCAL,
                         JOB_TRANSPORTS);
     tcase_add_loop_test(tc, servers_without_a_folder_refuse_to_save_and_say_what_to_do, JOB_LOCAL,
