@@ -171,6 +171,7 @@ struct msg_table_facts {
     char name[WIRE_NAME_MAX + 1];
     struct spec spec;
     uint64_t steps, touched, skipped, memory_bytes, frozen_rows, trainable_rows;
+    uint64_t ages[WIRE_AGES];
 };
 void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m);
 void msg_get_table_facts(struct rd *r, struct msg_table_facts *m);

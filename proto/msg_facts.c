@@ -66,6 +66,8 @@ void msg_put_table_facts(struct buf *b, const struct msg_table_facts *m) {
     buf_put_u64(b, m->memory_bytes);
     buf_put_u64(b, m->frozen_rows);
     buf_put_u64(b, m->trainable_rows);
+    for (int i = 0; i < WIRE_AGES; i++)
+        buf_put_u64(b, m->ages[i]);
 }
 
 void msg_get_table_facts(struct rd *r, struct msg_table_facts *m) {
@@ -79,6 +81,8 @@ void msg_get_table_facts(struct rd *r, struct msg_table_facts *m) {
     m->memory_bytes = rd_u64(r);
     m->frozen_rows = rd_u64(r);
     m->trainable_rows = rd_u64(r);
+    for (int i = 0; i < WIRE_AGES; i++)
+        m->ages[i] = rd_u64(r);
 }
 
 void msg_put_life(struct buf *b, const struct msg_life *m) {

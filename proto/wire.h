@@ -23,6 +23,7 @@ enum {
     WIRE_SECTIONS_MAX = 1024,
     WIRE_DIM_MAX = 4096,
     WIRE_NAME_MAX = 64,
+    WIRE_AGES = 8, /* classes that pulls are counted in by the age of what they saw */
     WIRE_STR_MAX = 1024
 };
 

@@ -81,6 +81,7 @@ static void put_table(const struct shard *s, struct table *t, uint64_t clock, st
         .trainable_rows = count_trainable(s, t, clock, frozen),
     };
     memcpy(m.name, t->name, sizeof m.name);
+    memcpy(m.ages, t->ages, sizeof m.ages);
     msg_put_table_facts(b, &m);
 }
 

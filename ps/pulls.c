@@ -32,7 +32,23 @@ static rh_status read_parts(struct shard *s, const struct head *h, const struct 
     return RH_OK;
 }
 
-static void answer(struct shard *s, uint32_t peer, const struct head *h, const struct frame *f) {
+/* 0 to 4 clocks; 5 to 8; 9 to 16; more. */
+static uint32_t age_class(uint64_t age) {
+    return age <= 4 ? (uint32_t)age : age <= 8 ? 5 : age <= 16 ? 6 : 7;
+}
+
+/* How old what it sees may be. Under bsp nothing is; and an observer is in no clock. */
+static void note_ages(struct shard *s, const struct session *w, const struct head *h) {
+    if (w == NULL || s->mode == MODE_BSP)
+        return;
+    uint32_t class = age_class(clocks_age(s, w, h->num.clock));
+    for (uint32_t i = 0; i < h->sections; i++)
+        s->parts[i].table->ages[class]++;
+}
+
+/* w NULL: an observer. */
+static void answer(struct shard *s, const struct session *w, uint32_t peer, const struct head *h,
+                   const struct frame *f) {
     size_t body_len;
     FAILPOINT("pull.before");
     rh_status st = read_parts(s, h, f, &body_len);
@@ -70,6 +86,7 @@ static void answer(struct shard *s, uint32_t peer, const struct head *h, const s
     a.body_len = (uint32_t)body_len;
     wire_seal(out->data, &a);
     s->pulls++;
+    note_ages(s, w, h);
     shard_send(s, peer, out);
     FAILPOINT("pull.after");
 }
@@ -81,7 +98,7 @@ static bool ready(const struct shard *s, const struct session *w, const struct h
 void pulls_frame(struct shard *s, struct session *w, uint32_t peer, const struct head *h,
                  struct frame *f) {
     if (w == NULL || ready(s, w, h)) {
-        answer(s, peer, h, f);
+        answer(s, w, peer, h, f);
         return;
     }
     for (const struct waiting *p = w->pulls.first; p != NULL; p = p->next)
@@ -112,7 +129,7 @@ void pulls_release(struct shard *s, struct session *w) {
             clocks_enter(s, w, p->head.num.clock);
             at = &w->pulls.first; /* it may have let go others of this list */
         }
-        answer(s, w->peer, &p->head, p->frame);
+        answer(s, w, w->peer, &p->head, p->frame);
         waiting_free(p);
     }
 }

@@ -29,6 +29,7 @@ struct table {
     struct snapshot *snapshot; /* its rows at a moment, which somebody still reads; NULL: nobody */
     uint64_t renewed;          /* (turn, rank) of the last init that was applied; 0: none */
     uint64_t skipped;          /* rows of updates that were not finite, with SPEC_SKIP */
+    uint64_t ages[WIRE_AGES];  /* pulls.c's: answered pulls, by how old what they saw may be */
     uint32_t dropped_by;       /* of what is left of a dropped table: the worker's rank */
     float *scratch;            /* (dim): one row at an aligned address */
     uint64_t *rows;            /* (rows_cap): the last table_locate's answer */

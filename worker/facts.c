@@ -102,6 +102,7 @@ static struct facts_table *place(struct tables *all, const struct msg_table_fact
     list[i].table.touched = list[i].table.skipped = list[i].table.memory_bytes =
         list[i].table.steps = 0;
     list[i].table.frozen_rows = list[i].table.trainable_rows = 0;
+    memset(list[i].table.ages, 0, sizeof list[i].table.ages);
     return &list[i];
 }
 
@@ -125,6 +126,8 @@ static bool take_tables(rh_op *op, const struct op_request *q, const struct head
         t->table.memory_bytes += m.memory_bytes;
         t->table.frozen_rows += m.frozen_rows;
         t->table.trainable_rows += m.trainable_rows;
+        for (int k = 0; k < WIRE_AGES; k++)
+            t->table.ages[k] += m.ages[k];
         if (m.steps > t->table.steps)
             t->table.steps = m.steps;
     }

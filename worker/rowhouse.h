@@ -553,6 +553,11 @@ struct rh_table_info {
                               rows are none or frozen, is told with the next push or tick */
     uint64_t skipped;      /* rows of pushes that RH_NONFINITE_SKIP has left out, over all shards */
     uint64_t memory_bytes; /* of touched rows and their optimizer state, over all shards */
+    /* How stale what was pulled may have been (async, ssp): the workers' pulls and reads that were
+     * answered, each counted once by every shard it went to (and for every MiB from there), by how many
+     * clocks the last of the other workers was behind the puller: 0, 1, 2, 3, 4, 5 to 8, 9 to 16, more.
+     * Since the servers began to run, or were restored. */
+    uint64_t pulls_by_age[8];
     uint32_t embedding_dim;
     char name[65];
     char optimizer[24];

@@ -343,6 +343,7 @@ rh_status rh_table_info(rh_table *t, struct rh_table_info *out) {
                                   .skipped = f.table.skipped,
                                   .memory_bytes = f.table.memory_bytes,
                                   .embedding_dim = f.table.spec.dim};
+    memcpy(out->pulls_by_age, f.table.ages, sizeof out->pulls_by_age);
     memcpy(out->name, t->name, sizeof out->name);
     snprintf(out->optimizer, sizeof out->optimizer, "%s", spec_opt_name(f.table.spec.opt));
     return RH_OK;

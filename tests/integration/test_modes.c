@@ -191,6 +191,39 @@ START_TEST(uneven_bsp_workers_see_exactly_the_earlier_clocks) {
 }
 END_TEST
 
+static void ages_are(rh_table *t, const uint64_t want[8]) {
+    struct rh_table_info info;
+    ck_assert_ok(rh_table_info(t, &info));
+    for (int i = 0; i < 8; i++)
+        ck_assert_uint_eq(info.pulls_by_age[i], want[i]);
+}
+
+START_TEST(how_stale_pulls_may_have_been_is_counted_by_every_shard) {
+    job_start(&job, _i, 2);
+    job.cfg.world = 2;
+    job.cfg.mode = RH_MODE_ASYNC;
+    rh_client *a = job_connect(&job, 0), *b = job_connect(&job, 1);
+    rh_table *t = job_table(a, "t", 100, 1), *other = job_table(a, "other", 100, 1);
+    uint64_t ids[] = {0, 1}; /* one on each shard */
+    float rows[2];
+    for (int clock = 0; clock < 7; clock++) {
+        ck_assert_ok(rh_pull(t, ids, 2, rows));
+        ck_assert_ok(rh_tick(a));
+    }
+    ages_are(t, (uint64_t[]){2, 2, 2, 2, 2, 4, 0, 0});
+    ages_are(other, (uint64_t[]){0, 0, 0, 0, 0, 0, 0, 0});
+    for (int clock = 0; clock < 6; clock++)
+        ck_assert_ok(rh_tick(b));
+    ck_assert_ok(rh_pull(t, ids, 1, rows)); /* of clock 7, and b has ended 6 */
+    ages_are(t, (uint64_t[]){2, 3, 2, 2, 2, 4, 0, 0});
+    rh_close(b);
+    ck_assert_ok(rh_read(t, ids, 2, rows));
+    ages_are(t, (uint64_t[]){4, 3, 2, 2, 2, 4, 0, 0});
+    rh_close(a);
+    job_stop(&job);
+}
+END_TEST
+
 START_TEST(an_ssp_pull_names_the_worker_that_it_waits_for) {
     job_start(&job, _i, 2);
     job.cfg.world = 2;
@@ -226,6 +259,8 @@ int main(void) {
     tcase_add_loop_test(t, uneven_async_workers_lose_nothing, JOB_IPC, JOB_TCP + 1);
     tcase_add_loop_test(t, uneven_ssp_workers_see_all_but_the_last_clocks, JOB_IPC, JOB_TCP + 1);
     tcase_add_loop_test(t, uneven_bsp_workers_see_exactly_the_earlier_clocks, JOB_IPC, JOB_TCP + 1);
+    tcase_add_loop_test(t, how_stale_pulls_may_have_been_is_counted_by_every_shard, JOB_IPC,
+                        JOB_TCP + 1);
     tcase_add_loop_test(t, an_ssp_pull_names_the_worker_that_it_waits_for, JOB_IPC, JOB_TCP + 1);
     suite_add_tcase(s, t);
     return job_main(s);

@@ -143,6 +143,11 @@ class Python(unittest.TestCase):
         self.assertEqual(t.pull([1, 2]).tolist(), [[-1] * DIM, [0] * DIM])
         self.assertEqual(t.info().skipped, 1)
 
+    def test_pulls_are_counted_by_how_stale_they_may_have_been(self):
+        t = self.table()
+        t.pull(1), t.pull(1)
+        self.assertEqual(t.info().pulls_by_age, (2, 0, 0, 0, 0, 0, 0, 0))
+
     def test_what_a_table_cannot_be_is_refused_by_name(self):
         self.fails(ValueError, "orthogonal", self.table, init=rowhouse.init.orthogonal())
         self.fails(ValueError, "Adam has no amsgrad", self.table, optimizer=rowhouse.Adam(amsgrad=True))

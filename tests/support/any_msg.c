@@ -337,6 +337,8 @@ struct msg_table_facts any_table_facts(struct rng *g) {
         .frozen_rows = rng_u64(g),
         .trainable_rows = rng_u64(g),
     };
+    for (int i = 0; i < WIRE_AGES; i++)
+        m.ages[i] = rng_u64(g);
     any_name(g, m.name);
     return m;
 }

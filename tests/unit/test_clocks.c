@@ -161,27 +161,94 @@ START_TEST(an_ops_header_tells_of_clocks_that_are_over_too) {
 }
 END_TEST
 
+/* ---- what is told of the table ---- */
+
+static struct msg_table_facts facts(void) {
+    uint8_t room[4];
+    struct buf b;
+    struct talker o;
+    struct rd r;
+    struct msg_table_facts m;
+    buf_wrap(&b, room, sizeof room);
+    buf_put_u32(&b, 2); /* table 1 */
+    talker_init(&o, shard, &net, WIRE_OBSERVER);
+    talker_send(&o, WIRE_INFO, 0, (struct opnum){0, 1, 0}, o.last, 0, &b);
+    struct frame *f = memory_net_take(&net);
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    ck_assert_uint_eq(rd_u32(&r), 1);
+    msg_get_table_facts(&r, &m);
+    ck_assert(rd_done(&r));
+    frame_unref(f);
+    return m;
+}
+
+static void ages_are(const uint64_t want[WIRE_AGES]) {
+    struct msg_table_facts m = facts();
+    for (int i = 0; i < WIRE_AGES; i++)
+        ck_assert_msg(m.ages[i] == want[i], "class %d has %llu pulls, not %llu", i,
+                      (unsigned long long)m.ages[i], (unsigned long long)want[i]);
+}
+
 START_TEST(under_ssp_the_steps_of_a_table_are_counted_by_push) {
     join(0, SSP, 2, 2);
     join(1, SSP, 2, 2);
     push(0, 1, 1, 1);
     push(0, 1, 1, 2);
     push(1, 1, 1, 1);
-    uint8_t room[256];
-    struct buf b;
-    buf_wrap(&b, room, sizeof room);
-    msg_put_open(&b, &(struct msg_open){.find = true, .name = "t"});
+    ck_assert_uint_eq(facts().steps, 3);
+}
+END_TEST
+
+START_TEST(pulls_are_counted_by_how_many_clocks_the_last_of_the_others_is_behind) {
+    join(0, ASYNC, 0, 3);
+    join(1, ASYNC, 0, 3);
+    join(2, ASYNC, 0, 3);
+    end(2, WIRE_TICK); /* never the last one */
+    for (int clock = 0; clock < 20; clock++) {
+        ck_assert(pull(0, 5) == 0);
+        end(0, WIRE_TICK);
+    }
+    ages_are((uint64_t[]){1, 1, 1, 1, 1, 4, 8, 3});
+    ck_assert(pull(1, 5) == 0); /* nobody is behind it */
+    ages_are((uint64_t[]){2, 1, 1, 1, 1, 4, 8, 3});
+    for (int clock = 0; clock < 18; clock++)
+        end(1, WIRE_TICK);
+    end(2, WIRE_BYE);
+    ck_assert(pull(0, 5) == 0); /* clock 20, and worker 1 has ended 18; worker 2 is gone */
+    ages_are((uint64_t[]){2, 1, 2, 1, 1, 4, 8, 3});
+    end(1, WIRE_BYE);
+    ck_assert(pull(0, 5) == 0); /* it is alone */
+    ages_are((uint64_t[]){3, 1, 2, 1, 1, 4, 8, 3});
+}
+END_TEST
+
+START_TEST(under_ssp_no_pull_is_older_than_the_staleness_and_one_that_waited_counts_once) {
+    uint32_t rank;
+    join(0, SSP, 2, 2);
+    join(1, SSP, 2, 2);
+    for (int clock = 0; clock < 3; clock++) {
+        ck_assert(pull(0, 5) == 0);
+        end(0, WIRE_TICK);
+    }
+    ages_are((uint64_t[]){1, 1, 1, 0, 0, 0, 0, 0});
+    ck_assert(pull(0, 5) == NO_ANSWER);
+    ages_are((uint64_t[]){1, 1, 1, 0, 0, 0, 0, 0});
+    end(1, WIRE_TICK);
+    ck_assert(answered(&rank) == 0);
+    ages_are((uint64_t[]){1, 1, 2, 0, 0, 0, 0, 0});
+}
+END_TEST
+
+START_TEST(neither_a_bsp_pull_nor_an_observers_is_counted) {
     struct talker o;
+    uint64_t id = 5;
+    float row;
+    join(0, BSP, 0, 1);
+    ck_assert(pull(0, 5) == 0);
+    end(0, WIRE_BYE);
     talker_init(&o, shard, &net, WIRE_OBSERVER);
-    talker_send(&o, WIRE_OPEN, 0, (struct opnum){0, 1, 0}, o.last, 0, &b);
-    struct frame *f = memory_net_take(&net);
-    struct rd r;
-    struct msg_opened m;
-    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
-    msg_get_opened(&r, &m);
-    ck_assert(rd_done(&r));
-    ck_assert_uint_eq(m.steps, 3);
-    frame_unref(f);
+    ck_assert_int_eq(talker_pull(&o, 1, 1, &id, 1, &row), WIRE_ROWS);
+    ages_are((uint64_t[]){0, 0, 0, 0, 0, 0, 0, 0});
 }
 END_TEST
 
@@ -194,6 +261,7 @@ struct model {
     bool here[WORLD], waits[WORLD];
     float sum; /* of the one row that all push to */
     uint64_t answers;
+    uint32_t clients;
 };
 
 static bool allowed(const struct model *m, uint32_t rank) {
@@ -224,6 +292,8 @@ static void act(struct model *m, struct rng *g) {
     if (!m->here[i]) {
         if (what < 20) {
             uint64_t clock = m->ended[i];
+            talker_init(&t[i], shard, &net, i); /* another client than that which said goodbye */
+            t[i].head.num.call = 10000 + ++m->clients;
             join(i, SSP, m->staleness, WORLD);
             m->here[i] = true;
             ck_assert_uint_eq(t[i].welcome.clock, clock);
@@ -278,6 +348,10 @@ Suite *clocks_suite(void) {
     tcase_add_test(tc, an_heir_frees_who_waited_for_the_dead_worker);
     tcase_add_test(tc, an_ops_header_tells_of_clocks_that_are_over_too);
     tcase_add_test(tc, under_ssp_the_steps_of_a_table_are_counted_by_push);
+    tcase_add_test(tc, pulls_are_counted_by_how_many_clocks_the_last_of_the_others_is_behind);
+    tcase_add_test(tc,
+                   under_ssp_no_pull_is_older_than_the_staleness_and_one_that_waited_counts_once);
+    tcase_add_test(tc, neither_a_bsp_pull_nor_an_observers_is_counted);
     tcase_add_test(tc, random_schedules_of_four_workers_are_answered_as_the_model_says);
     suite_add_tcase(suite, tc);
     return suite;

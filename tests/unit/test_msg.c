@@ -217,7 +217,8 @@ START_TEST(facts_come_back) {
                SAME(silent_ms);)
     ROUND_TRIP(table_facts, SAME(table); SAME(frozen); ck_assert_str_eq(in.name, out.name);
                same_spec(&in.spec, &out.spec); SAME(steps); SAME(touched); SAME(skipped);
-               SAME(memory_bytes); SAME(frozen_rows); SAME(trainable_rows);)
+               SAME(memory_bytes); SAME(frozen_rows); SAME(trainable_rows);
+               ck_assert_mem_eq(in.ages, out.ages, sizeof in.ages);)
     ROUND_TRIP(life, SAME(table); SAME(turn); SAME(count); SAME(steps); SAME(touched); SAME(held);)
 }
 END_TEST

@@ -122,7 +122,8 @@ class ParamSpec(C.Structure):
 class TableInfo(C.Structure):
     _fields_ = [("num_embeddings", C.c_uint64), ("touched", C.c_uint64), ("frozen", C.c_uint64),
                 ("trainable", C.c_uint64), ("steps", C.c_uint64), ("skipped", C.c_uint64),
-                ("memory_bytes", C.c_uint64), ("embedding_dim", C.c_uint32),
+                ("memory_bytes", C.c_uint64), ("pulls_by_age", C.c_uint64 * 8),
+                ("embedding_dim", C.c_uint32),
                 ("name", C.c_char * 65), ("optimizer", C.c_char * 24)]
 
 

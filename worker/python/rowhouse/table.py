@@ -5,7 +5,7 @@ import ctypes as C
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -38,6 +38,9 @@ class TableInfo:
     steps: int  # optimizer steps of the table
     skipped: int  # rows of pushes left out because they were not finite (nonfinite="skip")
     memory_bytes: int  # of touched rows and their optimizer state
+    # Pulls that were answered (async, ssp), by how many clocks old what they saw may have been: 0, 1,
+    # 2, 3, 4, 5 to 8, 9 to 16, more. One that went to several shards is counted by each.
+    pulls_by_age: Tuple[int, ...]
 
 
 class Table:
@@ -239,6 +242,7 @@ class Table:
         got = _lib.new(_lib.TableInfo)
         call(lib.rh_table_info, self._handle, C.byref(got))
         values = {name: getattr(got, name) for name, _ in got._fields_}
+        values["pulls_by_age"] = tuple(got.pulls_by_age)
         return TableInfo(**{k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()})
 
     def load(self, path: Any, *, freeze: bool = True, format: Any = None, vocab: Any = None,
