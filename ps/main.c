@@ -1,5 +1,6 @@
 /* main.c - the program rowhouse-server: settings, where its workers find it (an address, MPI, a launcher's pipe), and the
  * orderly end. */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,10 +110,18 @@ static rh_status read_shard(const struct settings *set, uint32_t *first, uint32_
     return RH_OK;
 }
 
-/* Differs from that of any earlier life of this shard, as long as lives last a tenth of a second. */
-static uint32_t new_incarnation(void) {
+/* Larger than that of any earlier life of this shard. They are counted in tenths of a second: who takes the
+ * place of another one, which may have begun in this very tenth, waits for the next. */
+static uint32_t new_incarnation(bool rejoins) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
+    if (rejoins) {
+        t.tv_nsec += 100000000 - t.tv_nsec % 100000000;
+        t.tv_sec += t.tv_nsec / 1000000000;
+        t.tv_nsec %= 1000000000;
+        while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL) == EINTR)
+            ;
+    }
     uint32_t tenths = (uint32_t)t.tv_sec * 10 + (uint32_t)(t.tv_nsec / 100000000);
     return tenths == 0 ? 1 : tenths;
 }
@@ -216,7 +225,7 @@ static rh_status open_all(struct life *l, bool mpi) {
 static rh_status run(const struct settings *set, int *signal_out) {
     struct life l = {.set = set, .ckpt = {set->checkpoint_dir, set->restore, set->read_only != 0}};
     shard_config_init(&l.c);
-    l.c.incarnation = new_incarnation();
+    l.c.incarnation = new_incarnation(set->rejoin >= 0);
     l.c.credit_bytes = (uint32_t)set->credit;
     l.c.unix_ms = clock_unix_ms() - clock_now_ms();
     l.c.cut_timeout_ms = (uint32_t)set->cut_timeout * 1000;

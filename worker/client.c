@@ -83,7 +83,9 @@ rh_status client_may(const rh_client *c) {
     if (c->failed != RH_OK)
         return client_failed(c);
     if (c->renewing && !pthread_equal(c->renewer, pthread_self()))
-        return err_set(RH_EFENCED, "the job is being restored from a checkpoint (rh_restore)");
+        return err_set(RH_EROLLBACK,
+                       "the job goes back to a checkpoint: another thread of this client is in "
+                       "rh_restore, or in rh_cursor");
     return RH_OK;
 }
 

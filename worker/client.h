@@ -105,7 +105,8 @@ struct rh_client {
     rh_status owed_status; /* the first refusal of an op that nobody waited for any more */
     char owed_text[ERR_TEXT_MAX];
 
-    /* A thread is about to join the job anew, since it was restored: other threads' calls fail. */
+    /* A thread is about to join the job anew, since it has gone back to a checkpoint: other threads'
+     * calls fail. */
     bool renewing;
     pthread_t renewer;
     uint32_t unbegun; /* operations that are made, and not in flight yet */
@@ -162,7 +163,7 @@ bool client_wait_others(rh_client *c, bool (*over)(const void *arg), const void 
 /* What the client has failed with, for this thread. */
 rh_status client_failed(const rh_client *c);
 
-/* What the client has failed with, or RH_EFENCED: another thread is joining the job anew. */
+/* What the client has failed with, or RH_EROLLBACK: another thread is joining the job anew. */
 rh_status client_may(const rh_client *c) MUST_CHECK;
 
 /* From now on it has failed with this; every operation in flight is done with it. */

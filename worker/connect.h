@@ -15,11 +15,4 @@ rh_status config_check(const rh_config *cfg) MUST_CHECK;
 rh_status connect_over(const rh_config *cfg, struct net *net, const struct roster *roster,
                        const struct client_time *time, rh_client **out) MUST_CHECK;
 
-/*
- * The job has begun another life, and this client joins it as it did at first: every session ends, and
- * what is in flight with it, as RH_EFENCED with this text; others begin. With the lock held, which is
- * let go meanwhile; c->renewing keeps other threads out. On failure it is in no job.
- */
-rh_status connect_again(rh_client *c, const char *text) MUST_CHECK;
-
 #endif

@@ -62,12 +62,16 @@ static void send_frame(struct link *l, struct frame *f, int64_t now_ms) {
     l->sent_ms = now_ms;
 }
 
+static uint32_t who(const struct link *l) {
+    return l->looks ? WIRE_OBSERVER : l->cfg.worker;
+}
+
 /* What every header of this session says. */
 static void fill_head(const struct link *l, struct head *h) {
     h->version = WIRE_VERSION;
     h->flags |= l->cfg.no_sums ? WIRE_NOSUM : 0;
     h->job = l->cfg.job;
-    h->worker = l->cfg.worker;
+    h->worker = who(l);
     h->worker_inc = l->worker_inc;
     h->server_inc = l->server_inc;
     h->prev = l->last;
@@ -133,9 +137,9 @@ void link_init(struct link *l, const struct link_config *cfg) {
 void link_renew(struct link *l) {
     assert(l->state == LINK_FAILED);
     const struct link_config cfg = l->cfg;
-    const uint32_t past_inc = l->server_inc;
+    const uint16_t lives = l->lives;
     link_init(l, &cfg);
-    l->past_inc = past_inc;
+    l->lives = (uint16_t)(lives + 1);
 }
 
 void link_fini(struct link *l) {
@@ -159,8 +163,8 @@ static void say_hello(struct link *l, int64_t now_ms) {
                                           .staleness = c->staleness,
                                           .world = c->world,
                                           .clock_floor = l->clock_floor});
-    struct head h = {.kind = WIRE_HELLO, .num.call = c->nonce};
-    if (c->worker == WIRE_OBSERVER)
+    struct head h = {.kind = WIRE_HELLO, .num = {.call = c->nonce, .part = l->lives}};
+    if (who(l) == WIRE_OBSERVER)
         h.flags |= WIRE_LOOK;
     send_small(l, &h, &b, now_ms);
     l->hello_due_ms = now_ms + l->hello_wait_ms;
@@ -178,9 +182,14 @@ void link_hello(struct link *l, uint32_t worker_inc, uint32_t clock_floor, int64
     say_hello(l, now_ms);
 }
 
+void link_look(struct link *l, int64_t now_ms) {
+    l->looks = true;
+    link_hello(l, 0, 0, now_ms);
+}
+
 /* As link_fail, for what this shard did. */
 static void fail_here(struct link *l, rh_status status, const char *text) {
-    char whole[ERR_TEXT_MAX + 384];
+    char whole[ERR_TEXT_MAX + 448];
     snprintf(whole, sizeof whole, "shard %u at %s: %s", l->cfg.shard, l->cfg.address, text);
     link_fail(l, status, whole);
 }
@@ -206,6 +215,7 @@ static void on_welcome(struct link *l, const struct head *h, struct rd *body) {
     l->mode = m.mode;
     l->world = m.world;
     l->origin = m.origin;
+    l->is = m.state;
     l->credit_bytes = m.credit_bytes;
     l->freezes = h->prev.clock;
 }
@@ -223,7 +233,7 @@ void link_start(struct link *l, uint32_t clock, int64_t now_ms) {
 }
 
 void link_withdraw(struct link *l, int64_t now_ms) {
-    if (l->server_inc == 0 || l->cfg.worker == WIRE_OBSERVER)
+    if (l->server_inc == 0 || who(l) == WIRE_OBSERVER)
         return;
     struct head h = {.kind = WIRE_BYE, .num = {.clock = l->clock, .call = WIRE_CALL_END}};
     send_small(l, &h, NULL, now_ms);
@@ -314,9 +324,15 @@ static void on_refuse(struct link *l, const struct head *h, struct rd *body) {
     }
     rh_status status = (rh_status)h->status;
     struct request *r = find_flying(l, h->num);
-    if (l->ends && status == RH_EFENCED) {
+    if (l->ends && (status == RH_EROLLBACK || status == RH_EFENCED)) {
         if (r != NULL && r->head.kind == WIRE_RESTORE)
             finish(l, r, status, text);
+        return;
+    }
+    if (status == RH_EROLLBACK) {
+        char whole[ERR_TEXT_MAX + 64];
+        snprintf(whole, sizeof whole, "%s: " LINK_COME_BACK, text);
+        fail_here(l, status, whole);
         return;
     }
     if (l->state == LINK_SAYING || status == RH_EFENCED || status == RH_EPROTO ||
@@ -375,23 +391,17 @@ static void on_answer(struct link *l, const struct head *h, struct rd *body) {
     finish(l, r, RH_OK, "");
 }
 
-/* A welcome to the life that has ended, come late. Incarnations rise. */
-static bool is_past(const struct link *l, const struct head *h) {
-    return h->kind == WIRE_WELCOME && l->past_inc != 0 &&
-           (int32_t)(h->server_inc - l->past_inc) <= 0;
-}
-
 /* True if the frame is an answer to this client, in this life of it and of the shard. */
 static bool is_ours(const struct link *l, const struct head *h) {
     if (h->kind < WIRE_REQUESTS_END)
         return false;
     if (h->kind == WIRE_REFUSE && h->status == RH_EVERSION)
         return true; /* its author could not read who we are */
-    if (h->worker != l->cfg.worker || (h->job != l->cfg.job && h->kind != WIRE_REFUSE))
+    if (h->worker != who(l) || (h->job != l->cfg.job && h->kind != WIRE_REFUSE))
         return false;            /* a refusal may come from another job: that is then its reason */
     if (l->state == LINK_SAYING) /* what was asked before the hello was of another life */
         return (h->kind == WIRE_WELCOME || h->kind == WIRE_REFUSE) && h->num.call == l->cfg.nonce &&
-               !is_past(l, h);
+               h->num.part == l->lives;
     return h->server_inc == l->server_inc && h->worker_inc == l->worker_inc;
 }
 

@@ -19,6 +19,9 @@
 #include "proto/net.h"
 #include "proto/wire.h"
 
+/* What to do about RH_EROLLBACK, for its texts. */
+#define LINK_COME_BACK "call rh_cursor, then open your tables again"
+
 enum {
     LINK_HELLO_MS = 200, /* a hello is repeated after this; the wait doubles each time ... */
     LINK_HELLO_MAX_MS = 1000,
@@ -91,11 +94,13 @@ struct link {
     char text[ERR_TEXT_MAX];
 
     uint32_t worker_inc, server_inc;
-    uint32_t past_inc;    /* of the shard, in the life before; 0: there was none */
+    bool looks;           /* said hello as an observer, whoever the client is */
+    uint16_t lives;       /* how often the session was made anew */
     uint32_t clock;       /* welcomed to; then that of the last request */
     uint32_t clock_floor; /* said in the hello */
     uint32_t mode, world; /* of the job, as the welcome has them */
     uint32_t origin;      /* the checkpoint that the shard has begun with; 0: none */
+    uint32_t is;          /* enum msg_state: what its welcome says that it is */
     uint32_t hello_wait_ms;
     int64_t hello_due_ms;
 
@@ -131,6 +136,9 @@ void link_fini(struct link *l);
  * what the lead gave. clock_floor: the largest clock welcomed so far. */
 void link_hello(struct link *l, uint32_t worker_inc, uint32_t clock_floor, int64_t now_ms);
 
+/* The same to a shard that is only to be looked at, as an observer. */
+void link_look(struct link *l, int64_t now_ms);
+
 /* All shards have welcomed: the client begins at this clock, and tells the shard so. */
 void link_start(struct link *l, uint32_t clock, int64_t now_ms);
 
@@ -147,12 +155,12 @@ bool link_has_room(const struct link *l, enum link_lane lane, uint32_t n);
  */
 void link_submit(struct link *l, struct request *r, int64_t now_ms);
 
-/* A RESTORE is about to end this life of the shard, or (false) is not any more. Until then being
- * fenced is news to a RESTORE alone; whatever else is asked stays unanswered until link_fail. */
+/* A RESTORE is about to end this life of the shard, or (false) is not any more. Until then that it has
+ * ended is news to a RESTORE alone; whatever else is asked stays unanswered until link_fail. */
 void link_expect_end(struct link *l, bool ends);
 
-/* Behind link_fail: as link_init left it, for the next life of the shard. It stays the client that it
- * was, so that the shard takes a late hello of it for this one. */
+/* Behind link_fail: as link_init left it, to say hello anew. It stays the client that it was, so that the
+ * shard takes a late hello of it for this one; a late welcome to that is told by its part. */
 void link_renew(struct link *l);
 
 /* Forgets an ask that was submitted and is not done: neither take nor done will be called. */

@@ -6,6 +6,7 @@
 
 #include "common/failpoint.h"
 #include "worker/op.h"
+#include "worker/rejoin.h"
 
 _Static_assert(RH_CURSOR_MAX == MSG_CURSOR_MAX, "what a mark holds");
 
@@ -169,7 +170,9 @@ static rh_status ask_newest(rh_client *c, const char *what, uint32_t rank, struc
 
 rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *len) {
     struct newest n;
-    rh_status s = ask_newest(c, "rh_cursor", rank, &n);
+    rh_status s = rejoin_if_rolled_back(c, "rh_cursor");
+    if (s == RH_OK)
+        s = ask_newest(c, "rh_cursor", rank, &n);
     if (s != RH_OK)
         return s;
     if (!n.is.known)

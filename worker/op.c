@@ -382,6 +382,10 @@ void op_abandon(rh_op *op) {
 }
 
 rh_status op_run(rh_op *op) {
+    return op_run_until(op, client_deadline(op->c, -1));
+}
+
+rh_status op_run_until(rh_op *op, int64_t deadline_ms) {
     rh_client *c = op->c;
     pthread_mutex_lock(&c->lock);
     rh_status s = op_submit(op);
@@ -390,7 +394,7 @@ rh_status op_run(rh_op *op) {
         op_recycle(op);
         return client_leave(c, s);
     }
-    s = op_wait(&op, client_deadline(c, -1));
+    s = op_wait(&op, deadline_ms);
     if (op != NULL)
         op_abandon(op);
     return client_leave(c, s);

@@ -103,6 +103,9 @@ void op_abandon(rh_op *op);
  * to submit recycles it. */
 rh_status op_run(rh_op *op) MUST_CHECK;
 
+/* The same, to another deadline. */
+rh_status op_run_until(rh_op *op, int64_t deadline_ms) MUST_CHECK;
+
 /* Puts a dead operation on the spare list. */
 void op_recycle(rh_op *op);
 

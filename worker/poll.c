@@ -1,7 +1,15 @@
 /* poll.c - see poll.h. */
 #include "worker/poll.h"
 
-enum { PAUSE_FIRST_MS = 1, PAUSE_MAX_MS = 50 };
+enum { PAUSE_FIRST_MS = 1, PAUSE_MAX_MS = 50, ANSWER_MS = 1000 };
+
+void poll_init(struct poll *p, rh_client *c, const char *what, int timeout_ms) {
+    *p = (struct poll){.c = c,
+                       .what = what,
+                       .timeout_ms = timeout_ms,
+                       .deadline_ms = client_deadline(c, timeout_ms),
+                       .pause_ms = PAUSE_FIRST_MS};
+}
 
 rh_status poll_begin(struct poll *p, rh_client *c, const char *what) {
     rh_status s = client_enter(c);
@@ -13,8 +21,7 @@ rh_status poll_begin(struct poll *p, rh_client *c, const char *what) {
         return client_leave(c, s);
     }
     c->saving = true;
-    *p = (struct poll){
-        .c = c, .what = what, .deadline_ms = client_deadline(c, -1), .pause_ms = PAUSE_FIRST_MS};
+    poll_init(p, c, what, -1);
     return client_leave(c, RH_OK);
 }
 
@@ -55,7 +62,10 @@ rh_status poll_ask(const struct poll *p, uint32_t first, uint32_t n, enum wire_k
         return s;
     op->take = take;
     op->sink = sink;
-    return op_run(op);
+    /* The last question is asked in good time to be answered. */
+    int64_t soon_ms = client_deadline(p->c, p->timeout_ms), now_ms = client_now(p->c);
+    soon_ms = soon_ms < now_ms + ANSWER_MS ? soon_ms : now_ms + ANSWER_MS;
+    return op_run_until(op, p->deadline_ms > soon_ms ? p->deadline_ms : soon_ms);
 }
 
 void poll_tell(const struct poll *p, uint32_t first, uint32_t n, enum wire_kind kind,
@@ -99,6 +109,6 @@ void poll_note(struct poll *p, uint64_t seen) {
         return;
     p->seen = seen;
     pthread_mutex_lock(&p->c->lock);
-    p->deadline_ms = client_deadline(p->c, -1);
+    p->deadline_ms = client_deadline(p->c, p->timeout_ms);
     pthread_mutex_unlock(&p->c->lock);
 }

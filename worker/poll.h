@@ -9,7 +9,8 @@
 struct poll {
     rh_client *c;
     const char *what;    /* for texts: "rh_save" */
-    int64_t deadline_ms; /* op_timeout_ms behind the last progress */
+    int timeout_ms;      /* negative: the client's op_timeout_ms */
+    int64_t deadline_ms; /* so long behind the last progress */
     uint64_t seen;       /* a number of how far they were */
     int pause_ms;
 };
@@ -18,6 +19,9 @@ struct poll {
  * On RH_OK poll_end follows. */
 rh_status poll_begin(struct poll *p, rh_client *c, const char *what) MUST_CHECK;
 void poll_end(struct poll *p);
+
+/* For a thread that keeps all others out. */
+void poll_init(struct poll *p, rh_client *c, const char *what, int timeout_ms);
 
 /* One request to each of shards first .. first + n - 1, and their answers. take, sink: as in op.h. */
 rh_status poll_ask(const struct poll *p, uint32_t first, uint32_t n, enum wire_kind kind,

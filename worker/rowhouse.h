@@ -76,7 +76,7 @@ typedef enum rh_status {
     RH_EUNREACHABLE = 6, /* nobody answers at an address */
     /* this client is not what the servers expect: connect anew, or read the cursor again */
     RH_EFENCED = 7,   /* another job, or a newer client of this rank, took over */
-    RH_EROLLBACK = 8, /* the servers went back to a checkpoint */
+    RH_EROLLBACK = 8, /* the job went back to a checkpoint: call rh_cursor, then open your tables again */
     RH_EPROTO = 9,    /* the other side breaks the protocol */
     RH_EVERSION = 10, /* the other side speaks another version of it */
     /* the machine: free something, or replace it */
@@ -837,7 +837,7 @@ RH_CHECKED rh_status rh_set_cursor(rh_client *c, const void *blob, size_t len);
  * The cursor that worker `rank` had in the newest checkpoint which these servers have saved or were
  * restored from. buf: *len bytes of room; *len becomes how many it has (buf may be NULL where it is 0).
  * RH_ENOTFOUND: there is no checkpoint, or that worker had set none; RH_ELIMIT: *len is what it needs,
- * and buf is as it was.
+ * and buf is as it was. It is also how a client comes back that was rolled back, as below.
  */
 RH_CHECKED rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *len);
 
@@ -854,24 +854,49 @@ RH_CHECKED rh_status rh_cursor(rh_client *c, uint32_t rank, void *buf, size_t *l
 RH_CHECKED rh_status rh_save(rh_client *c, const char *name);
 
 /*
- * Puts checkpoint `name` in the place of everything the servers have, after all of it was read and
- * found good, while the job goes on: on any failure before that, nothing has changed. It is for a
- * job with one worker left, or for observers: every other client's calls are RH_EFENCED from then
- * on, and it has to connect again (once more, if rh_connect says RH_EMISMATCH or RH_EFENCED in that
- * moment). It takes twice the memory on the servers. The deadline (op_timeout_ms) is for progress.
+ * When a server dies and another one takes its place (rowhouse run sees to that; by hand: --rejoin), what
+ * it had is lost, and the whole job goes back to its last checkpoint, or to its beginning: no push is
+ * lost then, and none counts twice, for rows and cursors are of one moment. What a worker does:
  *
- * This client goes on as the worker it was in the checkpoint, at its clock; rh_cursor says where.
- * Tables and parameters that are open stay so if the checkpoint has them under their name, with the
- * same spec but for lr and initializer; the others' calls are RH_ENOTFOUND, until they are opened
- * again. What is in flight is RH_EFENCED, and so are, until it returns, the calls of this client's
- * other threads; they may not be in one that goes to the servers several times, such as rh_load,
+ *     for (;;) {
+ *         uint64_t next = 0;
+ *         size_t len = sizeof next;
+ *         rh_status s = rh_cursor(c, rh_rank(c), &next, &len);
+ *         if (s == RH_OK || s == RH_ENOTFOUND)            // not found: from the beginning
+ *             s = open_tables(c);
+ *         while (s == RH_OK && next < steps)
+ *             s = step(c, next++);                        // ends with rh_set_cursor(next + 1), rh_tick
+ *         if (s != RH_EROLLBACK)
+ *             return s;
+ *     }
+ *
+ * The first call that hears of it is RH_EROLLBACK, and so is every one after it, of all threads, but for
+ * rh_close and rh_cursor; what is in flight ends so. rh_cursor, whatever it is asked for, then brings the
+ * client back: it puts the servers right, or waits for another client that does, joins the job again, and
+ * answers. rh_clock says the clock to go on from. Tables and parameters that are open stay so if the
+ * checkpoint has them under their name, with the same spec but for lr and initializer; the others' calls
+ * are RH_ENOTFOUND until they are opened again, which gives the same handle. If it cannot come back within
+ * op_timeout_ms of the last progress, the text says for which shard, and it may be called again.
+ *
+ * A worker that had closed its client does not come again: what it did behind the last checkpoint is
+ * gone. So end with rh_save if that must not be.
+ */
+
+/*
+ * Puts checkpoint `name` in the place of everything the servers have, after all of it was read and
+ * found good, while the job goes on: on any failure before that, nothing has changed. Every other
+ * client's calls are RH_EROLLBACK from then on, as above. It takes twice the memory on the servers. The
+ * deadline (op_timeout_ms) is for progress.
+ *
+ * This client goes on as the worker it was in the checkpoint, at its clock; rh_cursor says where. Its
+ * tables are as above. What is in flight is RH_EROLLBACK, and so are, until it returns, the calls of this
+ * client's other threads; they may not be in one that goes to the servers several times, such as rh_load,
  * rh_export, rh_copy, rh_table_reset.
  *
  * RH_ENOTFOUND: there is no such checkpoint; RH_ECORRUPT names the file; RH_EMISMATCH: it was saved
  * anew meanwhile, try again; RH_EINVAL, RH_EIO as rh_save. Another client's restore is waited for,
- * and fences this one: RH_EFENCED. If a server fails while the checkpoint is being put in place,
- * the text says which have it, and this client is of no more use: connect again, as an observer
- * where workers are refused, and call it again.
+ * and sends this one back: RH_EROLLBACK. If a server fails while the checkpoint is being put in place,
+ * the text says which have it, and this client is rolled back, as above.
  */
 RH_CHECKED rh_status rh_restore(rh_client *c, const char *name);
 

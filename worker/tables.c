@@ -175,13 +175,36 @@ void tables_renew(rh_table *t, const struct spec *s) {
     memcpy(t->spec.init_arg, s->init_arg, sizeof t->spec.init_arg);
 }
 
+/* An initializer may have been changed since: the handle follows. */
+static bool is_same(const rh_table *t, const struct spec *s) {
+    rh_table like = {.spec = t->spec};
+    tables_renew(&like, s);
+    return spec_same(&like.spec, s, t->name) == RH_OK;
+}
+
+static void take_again(rh_table *t, const struct opened *o) {
+    tables_renew(t, &o->lead.spec);
+    t->spec.frozen = o->lead.spec.frozen;
+    t->number = o->lead.table;
+    t->pushed = false;
+    atomic_store(&t->pushes, o->pushes);
+    atomic_store(&t->thaws, o->lead.frozen ? UINT64_MAX : 0);
+    atomic_store(&t->lost, false);
+    frozen_renew(t);
+}
+
 /* The handle of a table that was opened: the one that is there, unless another worker has dropped its
- * table and this is a new one of the name. NULL: no memory. */
+ * table and this is a new one of the name. One that was lost is there again. NULL: no memory. */
 static rh_table *handle_of(rh_client *c, const char *name, const struct opened *o, double lr) {
     rh_table *t = known(c, name);
     if (t == NULL)
         return make(c, name, o, lr);
-    if (t->number != o->lead.table) {
+    if (atomic_load(&t->lost) && is_same(t, &o->lead.spec)) {
+        take_again(t, o);
+        atomic_store(&t->lr, lr);
+        return t;
+    }
+    if (t->lost || t->number != o->lead.table) {
         t->dropped = true;
         return make(c, name, o, lr);
     }
@@ -255,26 +278,9 @@ rh_status tables_check(const rh_table *t, const char *what) {
     if (!atomic_load(&t->lost))
         return RH_OK;
     return err_set(RH_ENOTFOUND,
-                   "%s: table %s: the job was restored from a checkpoint that does not have it, or "
+                   "%s: table %s: the job has gone back to a checkpoint that does not have it, or "
                    "not as it was: open it again",
                    what, t->name);
-}
-
-/* An initializer may have been changed since: the handle follows. */
-static bool is_same(const rh_table *t, const struct spec *s) {
-    rh_table like = {.spec = t->spec};
-    tables_renew(&like, s);
-    return spec_same(&like.spec, s, t->name) == RH_OK;
-}
-
-static void take_again(rh_table *t, const struct opened *o) {
-    tables_renew(t, &o->lead.spec);
-    t->spec.frozen = o->lead.spec.frozen;
-    t->number = o->lead.table;
-    t->pushed = false;
-    atomic_store(&t->pushes, o->pushes);
-    atomic_store(&t->thaws, o->lead.frozen ? UINT64_MAX : 0);
-    frozen_renew(t);
 }
 
 static rh_status find_again(rh_table *t, const char *what) {
@@ -286,12 +292,10 @@ static rh_status find_again(rh_table *t, const char *what) {
     if (s != RH_OK && s != RH_ENOTFOUND)
         return s;
     pthread_mutex_lock(&c->lock);
-    if (s == RH_OK && is_same(t, &o.lead.spec)) {
+    if (s == RH_OK && is_same(t, &o.lead.spec))
         take_again(t, &o);
-    } else {
-        t->dropped = true;
+    else
         atomic_store(&t->lost, true);
-    }
     return client_leave(c, RH_OK);
 }
 
@@ -303,7 +307,7 @@ rh_status tables_find_again(rh_client *c, const char *what) {
             continue;
         }
         s = find_again(t, what);
-        if (s == RH_OK && !t->dropped)
+        if (s == RH_OK && !t->lost)
             frozen_ask(t);
     }
     return s;

@@ -60,7 +60,7 @@ rh_status ticks_put_counts(const rh_client *c, const char *what, struct buf *b, 
     *n = 0;
     for (const rh_table *t = c->tables; t != NULL; t = t->next) {
         uint64_t pushes = t->pushes;
-        if (pushes == 0 || t->dropped)
+        if (pushes == 0 || t->dropped || t->lost)
             continue;
         msg_put_tick(b,
                      &(struct msg_tick){

@@ -349,7 +349,7 @@ START_TEST(a_push_to_a_stopped_server_is_owed_and_applied_once) {
 }
 END_TEST
 
-START_TEST(a_restarted_server_fences_off_its_old_workers) {
+START_TEST(a_restarted_server_tells_its_old_workers_that_the_job_goes_back) {
     begin(_i, 1);
     rh_client *c = job_connect(&job, 0);
     rh_table *t = job_table(c, "t", 100, 2);
@@ -359,10 +359,10 @@ START_TEST(a_restarted_server_fences_off_its_old_workers) {
     char address[SERVERS_ADDRESS];
     snprintf(address, sizeof address, "%s", job.servers.addresses[0]);
     servers_signal(&job.servers, 0, SIGKILL);
-    servers_add(&job.servers, NULL, address, 0, 1, NULL);
-    ck_assert_refused(rh_push(t, &id, 1, row), RH_EFENCED, address);
-    ck_assert_refused(rh_pull(t, &id, 1, row), RH_EFENCED, address);
-    ck_assert_refused(rh_tick(c), RH_EFENCED, address);
+    servers_add(&job.servers, NULL, address, 0, 1, "--rejoin=0");
+    ck_assert_refused(rh_push(t, &id, 1, row), RH_EROLLBACK, address);
+    ck_assert_refused(rh_pull(t, &id, 1, row), RH_EROLLBACK, address);
+    ck_assert_refused(rh_tick(c), RH_EROLLBACK, address);
     rh_close(c);
     job_stop(&job);
 }
@@ -386,7 +386,7 @@ int main(void) {
     OVER_SOCKETS(an_interrupted_wait_ends_as_if_its_deadline_had_passed);
     OVER_SOCKETS(a_killed_server_ends_every_call_by_its_deadline);
     OVER_SOCKETS(a_push_to_a_stopped_server_is_owed_and_applied_once);
-    OVER_SOCKETS(a_restarted_server_fences_off_its_old_workers);
+    OVER_SOCKETS(a_restarted_server_tells_its_old_workers_that_the_job_goes_back);
 #undef OVER_SOCKETS
     suite_add_tcase(s, t);
     return job_main(s);

@@ -75,7 +75,7 @@ static struct fake fake;
 static struct link session;
 static struct ask asks[2048];
 static uint32_t n_asks;
-static uint32_t later_life; /* of the shard */
+static uint16_t hello_again; /* which hello is welcomed */
 
 static struct frame *answer_frame(struct head h, const struct buf *body) {
     h.version = WIRE_VERSION;
@@ -88,10 +88,8 @@ static struct frame *answer_frame(struct head h, const struct buf *body) {
 
 /* An answer of this session to the request h. */
 static void answer(uint8_t kind, const struct head *h, const struct buf *body, int64_t now_ms) {
-    struct head a = {.kind = kind,
-                     .num = h->num,
-                     .worker_inc = WORKER_INC,
-                     .server_inc = SERVER_INC + later_life};
+    struct head a = {
+        .kind = kind, .num = h->num, .worker_inc = WORKER_INC, .server_inc = SERVER_INC};
     struct frame *f = answer_frame(a, body);
     link_frame(&session, f, now_ms);
     frame_unref(f);
@@ -127,7 +125,7 @@ static void welcome_as(uint32_t shard, uint32_t shards, int64_t now_ms) {
                                               .clock = 2,
                                               .mode = 3,
                                               .credit_bytes = CREDIT});
-    struct head h = {.num.call = NONCE};
+    struct head h = {.num = {.call = NONCE, .part = hello_again}};
     answer(WIRE_WELCOME, &h, &b, now_ms);
 }
 
@@ -351,36 +349,50 @@ START_TEST(who_expects_the_end_of_a_life_is_fenced_off_by_the_answer_to_a_restor
     struct ask *b = submit(WIRE_RESTORE, (struct opnum){.clock = 2}, 8, 0);
     const struct head restore = *next_sent(&fake);
     link_expect_end(&session, true);
-    refuse(RH_EFENCED, "shard 1 was restored", &pushed, 5);
+    refuse(RH_EROLLBACK, "shard 1 was restored", &pushed, 5);
     ck_assert_int_eq(session.state, LINK_UP);
     ck_assert_int_eq(a->done, 0);
-    refuse(RH_EFENCED, "by another", &restore, 6);
+    refuse(RH_EROLLBACK, "by another", &restore, 6);
     ck_assert_int_eq(session.state, LINK_UP);
-    ck_assert_int_eq(b->status, RH_EFENCED);
+    ck_assert_int_eq(b->status, RH_EROLLBACK);
     link_expect_end(&session, false);
-    refuse(RH_EFENCED, "shard 1 was restored", &pushed, 7);
+    refuse(RH_EROLLBACK, "shard 1 was restored", &pushed, 7);
     ck_assert_int_eq(session.state, LINK_FAILED);
-    ck_assert_int_eq(a->status, RH_EFENCED);
+    ck_assert_int_eq(a->status, RH_EROLLBACK);
+    ck_assert_str_eq(a->text, "shard 1 at fake://here: shard 1 was restored: " LINK_COME_BACK);
 }
 END_TEST
 
 START_TEST(a_session_made_anew_is_that_of_the_same_client_and_takes_no_earlier_welcome) {
     push(1, 8, 0);
-    link_fail(&session, RH_EFENCED, "restored");
+    link_fail(&session, RH_EROLLBACK, "restored");
     link_renew(&session);
     fake.read = fake.n;
     link_hello(&session, 0, 0, 10);
     const struct head *h = next_sent(&fake);
     ck_assert_uint_eq(h->num.call, NONCE);
+    ck_assert_uint_eq(h->num.part, 1);
     ck_assert_uint_eq(h->server_inc, 0);
-    welcome_as(1, 2, 11); /* of SERVER_INC */
+    welcome_as(1, 2, 11); /* to the first hello */
     ck_assert_int_eq(session.state, LINK_SAYING);
-    later_life++;
+    ck_assert_uint_eq(session.dropped, 1);
+    hello_again++;
     welcome_as(1, 2, 12);
-    later_life--;
+    hello_again--;
     ck_assert_int_eq(session.state, LINK_UP);
-    ck_assert_uint_eq(session.server_inc, SERVER_INC + 1);
     ck_assert_uint_eq(link_owed(&session), 0);
+}
+END_TEST
+
+START_TEST(a_shard_that_is_only_looked_at_hears_of_an_observer) {
+    link_fail(&session, RH_EROLLBACK, "restored");
+    link_renew(&session);
+    fake.read = fake.n;
+    link_look(&session, 10);
+    const struct head *h = next_sent(&fake);
+    ck_assert_uint_eq(h->worker, WIRE_OBSERVER);
+    ck_assert_uint_eq(h->flags, WIRE_LOOK);
+    ck_assert_uint_eq(h->worker_inc, 0);
 }
 END_TEST
 
@@ -605,6 +617,7 @@ Suite *link_suite(void) {
     tcase_add_test(t, a_refusal_meant_for_an_earlier_client_is_dropped);
     tcase_add_test(t, who_expects_the_end_of_a_life_is_fenced_off_by_the_answer_to_a_restore_alone);
     tcase_add_test(t, a_session_made_anew_is_that_of_the_same_client_and_takes_no_earlier_welcome);
+    tcase_add_test(t, a_shard_that_is_only_looked_at_hears_of_an_observer);
     tcase_add_test(t, an_answer_that_makes_no_sense_is_eproto);
     tcase_add_test(t, what_is_not_answered_is_sent_again_after_1_2_4_and_4_seconds);
     tcase_add_test(t, pulls_are_sent_again_too_and_a_forgotten_one_is_not);
