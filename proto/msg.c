@@ -55,7 +55,7 @@ void msg_get_welcome(struct rd *r, struct msg_welcome *m) {
     m->credit_bytes = rd_u32(r);
     m->origin = rd_u32(r);
     m->state = rd_u32(r);
-    rd_must(r, m->state <= MSG_PENDING);
+    rd_must(r, m->state <= MSG_REDONE);
 }
 
 /* ---- open ---- */

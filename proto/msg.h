@@ -25,8 +25,9 @@ void msg_get_hello(struct rd *r, struct msg_hello *m);
 /* What a shard is, as its welcome says. */
 enum msg_state {
     MSG_WHOLE,
-    MSG_LOST,   /* it has begun anew in the place of one that died */
-    MSG_PENDING /* the lead: it has gone back to a checkpoint, and others may not have yet */
+    MSG_LOST,    /* it has begun anew in the place of one that died */
+    MSG_PENDING, /* the lead: it has gone back to a checkpoint, and others may not have yet */
+    MSG_REDONE   /* the lead, to a worker's successor: rows have what that one will do again */
 };
 
 struct msg_welcome {

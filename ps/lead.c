@@ -160,9 +160,9 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
     if (st != RH_OK)
         return st;
     if (inc != 0) {
+        session_begin(w, inc, h->num.call);
         if (s->cfg.shard == 0 && m->life > w->life)
             session_succeed(w, m->life);
-        session_begin(w, inc, h->num.call);
         if (w->ended < m->clock_floor)
             w->ended = m->clock_floor;
         /* As one that comes late: what is closed has been closed without it. */

@@ -94,6 +94,8 @@ void session_free(struct session **s) {
 }
 
 void session_begin(struct session *s, uint32_t inc, uint32_t nonce) {
+    bool only_left = s->state == SESSION_GONE && s->n_answers == 1;
+    s->worked |= s->n_answers > 0 && !only_left;
     waiting_clear(&s->early);
     waiting_clear(&s->pulls);
     for (struct waiting **at = &s->held.first; *at != NULL;) {
@@ -118,8 +120,7 @@ void session_begin(struct session *s, uint32_t inc, uint32_t nonce) {
 }
 
 void session_succeed(struct session *s, uint16_t life) {
-    bool left_only = s->state == SESSION_GONE && s->n_answers == 1;
-    s->redone |= s->n_answers > 0 && !left_only;
+    s->redone |= s->worked;
     s->life = life;
 }
 

@@ -59,6 +59,7 @@ struct session {
     uint32_t rank, inc;
     uint32_t nonce; /* which client this is, before it has an incarnation */
     uint16_t life;  /* as its hello has it: clients of an earlier one are dead */
+    bool worked;    /* a client before this one has had an op taken */
     bool redone;    /* one that is dead has left ops which its successor will do again */
     uint32_t peer;
     int64_t heard_ms;
@@ -88,7 +89,7 @@ void session_free(struct session **s);
  * unfinished clock. The clocks that it has ended and its counts of pushes stay. */
 void session_begin(struct session *s, uint32_t inc, uint32_t nonce);
 
-/* Its client is dead, and the next one is of a larger life. Before session_begin. */
+/* The clients before the one that has just begun are dead: it is of a larger life. */
 void session_succeed(struct session *s, uint16_t life);
 
 /* The worker has said goodbye: what it was reading is let go. */

@@ -161,21 +161,23 @@ static rh_status check_place(const struct shard *s, const struct msg_hello *m) {
         s->cfg.shard, s->cfg.shards, m->shard, m->shards);
 }
 
-static void say_welcome(struct shard *s, uint32_t peer, const struct head *h, uint32_t inc,
-                        uint64_t clock) {
+/* w: the session of a worker that was let in; else NULL. */
+static void say_welcome(struct shard *s, uint32_t peer, const struct head *h,
+                        const struct msg_hello *m, const struct session *w) {
     uint8_t room[64];
     struct buf b;
+    bool redone = w != NULL && w->redone && m->life > 0 && !s->cfg.read_only;
     buf_wrap(&b, room, sizeof room);
     msg_put_welcome(&b, &(struct msg_welcome){.shard = s->cfg.shard,
                                               .shards = s->cfg.shards,
                                               .world = s->world,
-                                              .clock = (uint32_t)clock,
+                                              .clock = (uint32_t)(w != NULL ? w->ended : s->closed),
                                               .mode = s->mode,
                                               .credit_bytes = s->cfg.credit_bytes,
                                               .origin = s->origin,
-                                              .state = s->state});
+                                              .state = redone ? MSG_REDONE : s->state});
     struct head a = shard_head(s, h, WIRE_WELCOME);
-    a.worker_inc = inc;
+    a.worker_inc = w != NULL ? w->inc : h->worker_inc;
     shard_send(s, peer, msg_frame(s->net->pool, &a, &b));
 }
 
@@ -193,10 +195,8 @@ static void on_hello(struct shard *s, uint32_t peer, const struct head *h, struc
         st = lead_admit(s, peer, h, &m, &w);
     if (st != RH_OK)
         shard_refuse(s, peer, h, st);
-    else if (w == NULL)
-        say_welcome(s, peer, h, h->worker_inc, s->closed);
     else
-        say_welcome(s, peer, h, w->inc, w->ended);
+        say_welcome(s, peer, h, &m, w);
     FAILPOINT("hello.after");
 }
 

@@ -99,7 +99,7 @@ struct msg_welcome any_welcome(struct rng *g) {
         .mode = rng_below(g, 4),
         .credit_bytes = rng_u32(g),
         .origin = rng_u32(g),
-        .state = rng_below(g, 3),
+        .state = rng_below(g, 4),
     };
 }
 

@@ -163,6 +163,43 @@ START_TEST(workers_256_ranks_apart_are_two) {
 }
 END_TEST
 
+/* The state of the welcome to the next client of rank 0. */
+static uint32_t welcomed_as(struct talker *t, uint32_t nonce, uint16_t life) {
+    talker_init(t, shard, &net, 0);
+    t->head.num.call = nonce;
+    t->life = life;
+    t->now_ms = a.now_ms;
+    join(t, ASYNC, 1);
+    t->head.num.clock = t->welcome.clock;
+    return t->welcome.state;
+}
+
+START_TEST(a_successor_is_told_of_what_it_will_do_again) {
+    struct talker t;
+    join(&a, ASYNC, 1);
+    ck_assert_uint_eq(welcomed_as(&t, 1, 1), MSG_WHOLE); /* nothing was done */
+    open_table(&t);
+    ck_assert_int_eq(push1(&t, 7, 1, 1), WIRE_ACK);
+    ck_assert_uint_eq(welcomed_as(&t, 2, 2), MSG_REDONE);
+    ck_assert_uint_eq(welcomed_as(&t, 2, 2), MSG_REDONE); /* its hello, once more */
+    ck_assert_uint_eq(welcomed_as(&t, 3, 3), MSG_REDONE); /* one that has not seen to it */
+    a.now_ms += 10000;
+    ck_assert_uint_eq(welcomed_as(&t, 4, 0), MSG_WHOLE); /* nobody counts */
+}
+END_TEST
+
+START_TEST(who_has_said_goodbye_and_died_is_succeeded_too) {
+    struct talker t;
+    join(&a, ASYNC, 1);
+    ck_assert_int_eq(talker_end(&a, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK); /* it has only looked in */
+    ck_assert_uint_eq(welcomed_as(&t, 1, 1), MSG_WHOLE);
+    open_table(&t);
+    ck_assert_int_eq(talker_end(&t, WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    ck_assert_uint_eq(welcomed_as(&t, 2, 1), MSG_WHOLE); /* the same process, once more */
+    ck_assert_uint_eq(welcomed_as(&t, 3, 2), MSG_REDONE);
+}
+END_TEST
+
 START_TEST(a_rank_that_is_taken_is_refused_until_it_falls_silent) {
     join(&a, ASYNC, 1);
     struct talker other;
@@ -684,6 +721,8 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, a_hello_that_comes_behind_its_clients_goodbye_brings_nobody_back);
     tcase_add_test(tc, a_hello_that_is_repeated_late_clears_nothing);
     tcase_add_test(tc, workers_256_ranks_apart_are_two);
+    tcase_add_test(tc, a_successor_is_told_of_what_it_will_do_again);
+    tcase_add_test(tc, who_has_said_goodbye_and_died_is_succeeded_too);
     tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
     tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
     tcase_add_test(tc, a_staleness_belongs_to_ssp_and_to_the_job);
