@@ -14,9 +14,9 @@
  *     word2vec_model    all that a batch has to know          word2vec_progress  the bar
  *     word2vec_vectors  the file at the end                   word2vec_cursor  where a worker stands
  *     word2vec_checkpoint  and how it is kept, for a restart
+ *     word2vec_place  where it begins, and where it goes on
  */
 #include <inttypes.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@
 
 #include "worker/examples/word2vec_checkpoint.h"
 #include "worker/examples/word2vec_model.h"
+#include "worker/examples/word2vec_place.h"
 #include "worker/examples/word2vec_progress.h"
 #include "worker/examples/word2vec_sgns.h"
 #include "worker/examples/word2vec_status.h"
@@ -199,46 +200,6 @@ static uint64_t batches_of_a_part(const struct model *m, uint64_t parts, uint64_
 
 /* ---- from the beginning to the end ---- */
 
-/* The others may take longer than this worker has, but hardly twice as long. */
-static rh_status wait_for_others(const struct training *t, double seconds) {
-    double patience_ms = 1e3 * (60 + seconds);
-    return from_library(rh_barrier(t->client, patience_ms < INT_MAX ? (int)patience_ms : INT_MAX));
-}
-
-/* Where this worker begins. The tick is for checkpoints from outside, which take a worker at the end
- * of a clock, or at a barrier if it has done nothing since. Under async they take those who are there:
- * so, where we save, all have to be there first. */
-static rh_status take_place(struct training *t, struct lane *l, const struct cursor *from) {
-    lane_go_on(l, from);
-    t->seconds_before = from->seconds;
-    t->progress->begun = from->step;
-    rh_status s = checkpoints_tell(t->checkpoints, from);
-    if (s == RH_OK)
-        s = from_library(rh_tick(t->client));
-    if (s == RH_OK && t->checkpoints->every > 0 && t->mode != RH_MODE_BSP)
-        s = wait_for_others(t, (double)(clock_now_us() - t->began_us) * 1e-6);
-    return s;
-}
-
-/* Where to begin, if not at the beginning. */
-static rh_status find_place(const struct training *t, bool resumes, struct cursor *out) {
-    rh_checkpoint_info info;
-    if (!resumes) {
-        if (rh_clock(t->client) > 0)
-            fprintf(stderr,
-                    "worker %" PRIu32 " was at these servers before, and begins at the "
-                    "beginning all the same; -resume goes on from a checkpoint\n",
-                    rh_rank(t->client));
-        return RH_OK;
-    }
-    rh_status s = checkpoints_find(t->checkpoints, out, &info);
-    if (s == RH_OK && rh_rank(t->client) == 0)
-        fprintf(stderr,
-                "goes on from checkpoint \"%s\": %" PRIu64 " of %" PRIu64 " batches are done\n",
-                info.name, out->step, t->batches * t->epochs);
-    return s;
-}
-
 static void tell_failures(const struct checkpoints *k) {
     if (k->failed > 0)
         fprintf(stderr, "%" PRIu64 " of %" PRIu64 " checkpoints were not saved\n", k->failed,
@@ -256,36 +217,66 @@ static rh_status train_and_write(const struct settings *set, struct training *t,
     if (t->checkpoints != NULL && first)
         tell_failures(t->checkpoints);
     if (s == RH_OK)
-        s = wait_for_others(t, seconds);
-    if (s != RH_OK || !first)
-        return s;
-    s = vectors_write(t->in, &t->model->vocab, path);
+        s = place_meet(t, seconds);
+    if (s == RH_OK && first)
+        s = vectors_write(t->in, &t->model->vocab, path);
+    /* Nobody leaves before that: if a server dies now, all have to do their part again. */
     if (s == RH_OK)
+        s = place_meet(t, seconds);
+    if (s == RH_OK && first)
         printf("%s: %" PRIu32 " words, %" PRIu32 " numbers each, trained in %.1f s\n", path,
                t->model->vocab.n, t->model->dim, seconds);
     return s;
 }
 
+/* From there to the end. */
+static rh_status train_from(const struct settings *set, struct training *t, struct thread *threads,
+                            const struct cursor *begin, const char *path) {
+    rh_status s = open_tables(t);
+    for (int64_t i = 0; i < set->threads; i++)
+        lane_go_on(&threads[i].lane, begin);
+    if (s == RH_OK && t->checkpoints != NULL)
+        s = place_take(t, begin);
+    return s == RH_OK ? train_and_write(set, t, threads, path) : s;
+}
+
+/* The servers went back to a checkpoint: so do we. */
+static rh_status come_back(const struct settings *set, struct training *t, struct thread *threads,
+                           const struct checkpoints *k, struct cursor *begin) {
+    char why[ERR_TEXT_MAX];
+    rh_status s = RH_OK;
+    snprintf(why, sizeof why, "%s", err_text());
+    atomic_store(&t->stop, false);
+    for (int64_t i = 0; s == RH_OK && i < set->threads; i++)
+        s = lane_rewind(&threads[i].lane);
+    if (s != RH_OK)
+        return s;
+    err_set(RH_EROLLBACK, "%s", why);
+    return place_return(t, k, begin);
+}
+
 /* Takes the client. */
-static rh_status work(const struct settings *set, struct training *t, const char *path) {
+static rh_status work(const struct settings *set, struct training *t, struct checkpoints *k,
+                      uint32_t succeeds, const char *path) {
     uint32_t n = (uint32_t)set->threads, ready = 0, rank = rh_rank(t->client);
     struct thread *threads = calloc(n, sizeof *threads);
     struct cursor begin = {0};
     rh_status s = threads ? RH_OK : err_set(RH_ENOMEM, "no memory for %u threads", n);
-    if (s == RH_OK)
-        s = find_place(t, set->resume, &begin);
-    if (s == RH_OK)
-        s = open_tables(t);
     if (s == RH_OK && rank == 0)
         s = vectors_check(path);
     while (s == RH_OK && ready < n) {
         s = lane_init(&threads[ready].lane, t, rank * n + ready, ready == 0);
         ready += s == RH_OK;
     }
-    if (s == RH_OK && t->checkpoints != NULL)
-        s = take_place(t, &threads[0].lane, &begin);
     if (s == RH_OK)
-        s = train_and_write(set, t, threads, path);
+        s = place_find(t, k, set->resume, succeeds, &begin);
+    if (s == RH_OK)
+        s = train_from(set, t, threads, &begin, path);
+    while (s == RH_EROLLBACK) {
+        s = come_back(set, t, threads, k, &begin);
+        if (s == RH_OK)
+            s = train_from(set, t, threads, &begin, path);
+    }
     rh_close(t->client);
     while (ready > 0)
         lane_fini(&threads[--ready].lane);
@@ -329,7 +320,7 @@ static rh_status join(const struct settings *set, const rh_config *cfg, const st
     checkpoints.recipe = recipe_of(&t);
     if (rh_rank(t.client) == 0)
         describe_text(text, m);
-    return work(set, &t, path);
+    return work(set, &t, &checkpoints, cfg->succeeds, path);
 }
 
 static rh_status run(const struct settings *set, const rh_config *cfg) {

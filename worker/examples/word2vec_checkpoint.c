@@ -91,3 +91,26 @@ rh_status checkpoints_find(const struct checkpoints *k, struct cursor *out,
         err_set(s, "-resume: checkpoint \"%s\": %s: %s", info->name, err_text(), way_out);
     return s;
 }
+
+rh_status checkpoints_begin(struct checkpoints *k) {
+    rh_checkpoint_info info = {.size = sizeof info};
+    rh_status s = from_library(rh_last_checkpoint(k->client, &info));
+    k->passed_over = info.generation;
+    return s == RH_ENOTFOUND ? RH_OK : s;
+}
+
+rh_status checkpoints_return(const struct checkpoints *k, struct cursor *out,
+                             rh_checkpoint_info *info) {
+    struct cursor at = {0};
+    *info = (rh_checkpoint_info){.size = sizeof *info};
+    rh_status had = read_cursor(k, rh_rank(k->client), &at);
+    if (had == RH_EROLLBACK)
+        return had;
+    rh_status s = from_library(rh_last_checkpoint(k->client, info));
+    bool none = s == RH_ENOTFOUND || (s == RH_OK && had == RH_ENOTFOUND) ||
+                (s == RH_OK && info->generation == k->passed_over);
+    *out = (struct cursor){0};
+    if (none)
+        *info = (rh_checkpoint_info){0};
+    return none ? RH_OK : s == RH_OK ? check_cursor(k, out) : s;
+}

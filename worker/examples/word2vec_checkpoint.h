@@ -20,8 +20,9 @@ struct checkpoints {
     /* set by the caller */
     rh_client *client;
     const char *name;
-    uint64_t every; /* steps; 0: never */
-    bool inside;    /* the shards are in this process, and have been restored from nothing */
+    uint64_t every;       /* steps; 0: never */
+    bool inside;          /* the shards are in this process, and have been restored from nothing */
+    uint64_t passed_over; /* the generation that the servers began with, and we did not; 0: none */
     struct recipe recipe;
     struct progress *progress;
 
@@ -45,5 +46,15 @@ bool checkpoints_pull_anew(const struct checkpoints *k, uint64_t step);
  * since. The text says what to do. */
 rh_status checkpoints_find(const struct checkpoints *k, struct cursor *out,
                            rh_checkpoint_info *info) MUST_CHECK;
+
+/* This worker begins at the beginning, on whatever the servers have. */
+rh_status checkpoints_begin(struct checkpoints *k) MUST_CHECK;
+
+/* Where this worker is to go on when the servers have gone back, and so when it succeeds one that died: where
+ * it stood in the last checkpoint, or at the beginning, with *out and *info all 0, where there is none, or
+ * none of this run. After
+ * RH_EROLLBACK this is what brings the client back; and that may be its answer once more. */
+rh_status checkpoints_return(const struct checkpoints *k, struct cursor *out,
+                             rh_checkpoint_info *info) MUST_CHECK;
 
 #endif

@@ -49,6 +49,14 @@ void lane_fini(struct lane *l) {
     batch_fini(&l->batches[1]);
 }
 
+rh_status lane_rewind(struct lane *l) {
+    rh_status ended = rh_wait(&l->pull, -1);
+    ended = rh_wait(&l->push, -1);
+    (void)ended;              /* by the way back, as whoever calls us knows */
+    rh_batch_free(&l->calls); /* it may have been filled by half */
+    return from_library(rh_batch_new(l->training->client, &l->calls));
+}
+
 void lane_go_on(struct lane *l, const struct cursor *from) {
     l->step = from->step;
     l->words = from->words;

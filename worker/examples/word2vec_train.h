@@ -55,7 +55,11 @@ struct lane {
 /* RH_ENOMEM. A lane that failed to begin needs no lane_fini. */
 rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool ticks) MUST_CHECK;
 
-/* Begins where a worker stood, not at the beginning. */
+/* Lets go of what was in flight when the servers went back to a checkpoint: all of that has ended. The
+ * lane may begin anew. */
+rh_status lane_rewind(struct lane *l) MUST_CHECK;
+
+/* Begins where a worker stood; all 0 is the beginning. */
 void lane_go_on(struct lane *l, const struct cursor *from);
 
 /* Trains the part, all epochs of it. On failure the text says why. */
