@@ -221,14 +221,14 @@ void msg_get_tick(struct rd *r, struct msg_tick *m) {
 }
 
 void msg_put_alive(struct buf *b, const struct msg_alive *m) {
-    buf_put_u32(b, m->waiting_for);
-    buf_put_u32(b, m->waiting_clock);
+    msg_put_wait(b, &m->wait);
+    buf_put_u32(b, 0);
     buf_put_u64(b, m->taken);
 }
 
 void msg_get_alive(struct rd *r, struct msg_alive *m) {
-    m->waiting_for = rd_u32(r);
-    m->waiting_clock = rd_u32(r);
+    msg_get_wait(r, &m->wait);
+    rd_must(r, rd_u32(r) == 0);
     m->taken = rd_u64(r);
 }
 

@@ -120,8 +120,22 @@ enum { MSG_TICK_BYTES = 24 };
 void msg_put_tick(struct buf *b, const struct msg_tick *m);
 void msg_get_tick(struct rd *r, struct msg_tick *m);
 
+/* Why a request is not answered yet. */
+enum msg_why {
+    MSG_WAITS_NOT,
+    MSG_WAITS_CLOCK,   /* worker `rank` has not ended clock `number` */
+    MSG_WAITS_MARK,    /* worker `rank`, or nobody any more, has not marked generation `number` */
+    MSG_WAITS_BARRIER, /* worker `rank` has not come to barrier `number` */
+    MSG_WAITS_OP       /* an earlier op of this worker, in or before clock `number`, has not come */
+};
+struct msg_wait {
+    uint32_t why, rank, number; /* rank: WIRE_NOBODY if there is none */
+};
+void msg_put_wait(struct buf *b, const struct msg_wait *m);
+void msg_get_wait(struct rd *r, struct msg_wait *m);
+
 struct msg_alive {
-    uint32_t waiting_for, waiting_clock;
+    struct msg_wait wait;
     uint64_t taken;
 };
 void msg_put_alive(struct buf *b, const struct msg_alive *m);
@@ -156,16 +170,32 @@ struct msg_shard_facts {
     uint32_t shard, shards, mode, world;
     uint64_t uptime_ms, closed, pulls, pulled_rows, pushes, pushed_rows, repeats, parked, refused,
         bad_frames;
-    uint32_t tables, members;
+    uint32_t tables, members, staleness;
 };
 struct msg_member_facts {
     uint32_t rank, incarnation, clock, state; /* 1 here, 2 gone */
     uint64_t silent_ms;
+    struct msg_wait wait;
+    uint32_t pulls; /* parked */
+    uint64_t wait_ms;
+    uint32_t early, held; /* ops */
+    uint64_t early_bytes, held_bytes;
+};
+enum { MSG_MEMBER_BYTES = 72 };
+/* A checkpoint that is being saved, and one that is being restored. */
+struct msg_in_hand {
+    uint32_t saving; /* a phase: MSG_GATHERING to MSG_WRITTEN; 0: none */
+    uint32_t generation, waiting_for;
+    uint32_t restoring; /* 1: being read. 2: read, and not yet in place. 0: none */
+    uint64_t saving_ms, restoring_ms;
+    char saving_name[WIRE_NAME_MAX + 1], restoring_name[WIRE_NAME_MAX + 1];
 };
 void msg_put_shard_facts(struct buf *b, const struct msg_shard_facts *m);
 void msg_get_shard_facts(struct rd *r, struct msg_shard_facts *m);
 void msg_put_member_facts(struct buf *b, const struct msg_member_facts *m);
 void msg_get_member_facts(struct rd *r, struct msg_member_facts *m);
+void msg_put_in_hand(struct buf *b, const struct msg_in_hand *m);
+void msg_get_in_hand(struct rd *r, struct msg_in_hand *m);
 
 struct msg_table_facts {
     uint32_t table, frozen;

@@ -290,6 +290,17 @@ void cuts_turn(struct shard *s) {
         cut_give_up(s, late(s, cuts_missing(s)));
 }
 
+void cuts_tell(const struct shard *s, struct msg_in_hand *out) {
+    const struct cut *c = &s->cut;
+    if (!cut_in_hand(c))
+        return;
+    out->saving = c->phase;
+    out->generation = c->generation;
+    out->waiting_for = c->phase == MSG_GATHERING ? cuts_missing(s) : WIRE_NOBODY;
+    out->saving_ms = (uint64_t)(s->now_ms - c->began_ms);
+    memcpy(out->saving_name, c->name, sizeof out->saving_name);
+}
+
 bool cuts_stop(struct shard *s) {
     if (cut_in_hand(&s->cut))
         cut_give_up(s, err_set(RH_EFENCED, "a checkpoint is being restored"));

@@ -7,6 +7,25 @@
 
 enum { FACTS_MAX = WIRE_FRAME_MAX - WIRE_HEAD };
 
+static void put_member(const struct shard *s, const struct session *w, struct buf *b) {
+    int64_t heard_ms = w->state != SESSION_NEVER ? w->heard_ms : s->born_ms, since_ms;
+    struct msg_wait wait = waits_of(s, w, &since_ms);
+    msg_put_member_facts(b, &(struct msg_member_facts){
+                                .rank = w->rank,
+                                .incarnation = w->inc,
+                                .clock = (uint32_t)w->ended,
+                                .state = w->state,
+                                .silent_ms = (uint64_t)(s->now_ms - heard_ms),
+                                .wait = wait,
+                                .pulls = w->pulls.n,
+                                .wait_ms = (uint64_t)(s->now_ms - since_ms),
+                                .early = w->early.n,
+                                .held = w->held.n,
+                                .early_bytes = w->early.bytes,
+                                .held_bytes = w->held.bytes,
+                            });
+}
+
 static void put_shard(const struct shard *s, struct buf *b) {
     uint64_t parked = 0;
     uint32_t members = 0;
@@ -31,22 +50,18 @@ static void put_shard(const struct shard *s, struct buf *b) {
                                .bad_frames = s->bad_frames,
                                .tables = s->n_tables,
                                .members = members,
+                               .staleness = s->staleness,
                            });
     for (uint32_t i = 0; i < s->n_sessions; i++) {
-        const struct session *w = s->sessions[i];
-        if (w == NULL)
-            continue;
-        int64_t heard_ms = w->state != SESSION_NEVER ? w->heard_ms : s->born_ms;
-        msg_put_member_facts(b, &(struct msg_member_facts){
-                                    .rank = w->rank,
-                                    .incarnation = w->inc,
-                                    .clock = (uint32_t)w->ended,
-                                    .state = w->state,
-                                    .silent_ms = (uint64_t)(s->now_ms - heard_ms),
-                                });
+        if (s->sessions[i] != NULL)
+            put_member(s, s->sessions[i], b);
     }
     buf_put_u32(b, s->cfg.pid);
     buf_put_u32(b, 0);
+    struct msg_in_hand m = {.waiting_for = WIRE_NOBODY};
+    cuts_tell(s, &m);
+    restores_tell(s, &m);
+    msg_put_in_hand(b, &m);
 }
 
 /* A freeze until a clock is over or not by the asker's clock; for an observer by that of who is furthest. */

@@ -312,6 +312,8 @@ void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint
     }
     FAILPOINT("barrier.before");
     if (index >= w->barrier) {
+        if (w->barrier_asked.kind == 0)
+            w->barrier_ms = s->now_ms;
         w->barrier = index;
         w->barrier_asked = *h;
         lead_release(s);

@@ -115,6 +115,7 @@ void pulls_frame(struct shard *s, struct session *w, uint32_t peer, const struct
         shard_refuse(s, peer, h, err_set(RH_ENOMEM, "no memory to park a pull"));
         return;
     }
+    p->since_ms = s->now_ms;
     waiting_append(&w->pulls, p);
 }
 

@@ -28,7 +28,7 @@ void rejoin_frame(struct shard *s, uint32_t peer, const struct head *h, struct r
     if (h->kind == WIRE_INFO)
         facts_answer(s, peer, h, rd_u32(r));
     else if (h->kind == WIRE_BEAT)
-        shard_say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY}, 0);
+        shard_say_alive(s, peer, h, &(struct msg_alive){.wait.rank = WIRE_NOBODY}, 0);
     else
         shard_refuse(s, peer, h, st);
 }

@@ -29,7 +29,7 @@ struct reading {
     /* "": until it is started the lead's last generation, then the empty job. */
     char name[CKPT_NAME_MAX + 1];
     uint32_t ticket;
-    int64_t asked_ms;
+    int64_t began_ms, asked_ms;
     bool started, unwanted;
     struct shard *into; /* NULL: not started, or failed */
     uint64_t generation;
@@ -55,6 +55,15 @@ static bool is_lead(const struct shard *s) {
 
 bool restores_in_hand(const struct shard *s) {
     return s->reading != NULL && !has_failed(s->reading);
+}
+
+void restores_tell(const struct shard *s, struct msg_in_hand *out) {
+    if (!restores_in_hand(s))
+        return;
+    const struct reading *k = s->reading;
+    out->restoring = is_read(k) ? 2 : 1;
+    out->restoring_ms = (uint64_t)(s->now_ms - k->began_ms);
+    memcpy(out->restoring_name, k->name, sizeof out->restoring_name);
 }
 
 /* It does not run. */
@@ -98,6 +107,7 @@ static rh_status begin(struct shard *s, const struct msg_restore *m) {
         return err_set(RH_ENOMEM, "no memory to restore a checkpoint");
     k->io = s->cfg.ckpt;
     k->ticket = m->ticket;
+    k->began_ms = s->now_ms;
     memcpy(k->name, m->name, sizeof k->name);
     k->task.run = read_aside;
     s->reading = k;

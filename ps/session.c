@@ -177,6 +177,7 @@ rh_status session_park(struct session *s, const struct head *h, struct frame *f)
     struct waiting *w = waiting_new(h, f);
     if (w == NULL)
         return err_set(RH_ENOMEM, "no memory to park an op of worker %u", s->rank);
+    w->since_ms = s->heard_ms;
     waiting_insert(&s->early, at, w);
     return RH_OK;
 }

@@ -40,6 +40,7 @@ struct waiting {
     struct frame *frame;
     struct head head;
     struct stage *stage; /* of a held LOAD: what it will write; else NULL. Its own */
+    int64_t since_ms;    /* of early ops and parked pulls */
 };
 
 struct waiting_list {
@@ -68,6 +69,7 @@ struct session {
     uint64_t taken;
     uint32_t barrier;          /* the largest index it has reached */
     struct head barrier_asked; /* the question that is not answered yet; kind 0: none */
+    int64_t barrier_ms;        /* since when it waits there */
     struct answer *answers;    /* (SESSION_ANSWERS) ring */
     uint32_t n_answers;        /* ever */
     struct waiting_list early; /* ascending */

@@ -254,17 +254,9 @@ void shard_say_alive(struct shard *s, uint32_t peer, const struct head *h,
 
 /* Tells a worker that this shard lives, and whom its oldest request waits for. */
 static void on_beat(struct shard *s, struct session *w, const struct head *h) {
-    struct msg_alive m = {.waiting_for = WIRE_NOBODY, .taken = w->taken};
+    int64_t since_ms;
+    struct msg_alive m = {.wait = waits_of(s, w, &since_ms), .taken = w->taken};
     FAILPOINT("beat.before");
-    if (w->pulls.first != NULL && w->pulls.first->head.num.clock > s->closed) {
-        m.waiting_clock = (uint32_t)s->closed;
-        m.waiting_for = bsp_laggard(s, s->closed);
-    } else if (cuts_hold(s, w)) {
-        m.waiting_clock = (uint32_t)w->ended;
-        m.waiting_for = cuts_missing(s);
-    } else if (w->barrier_asked.kind != 0) {
-        m.waiting_for = lead_absent(s, w->barrier);
-    }
     shard_say_alive(s, w->peer, h, &m, cuts_wanted(s, w, h));
 }
 
@@ -295,7 +287,7 @@ static void on_observer(struct shard *s, uint32_t peer, const struct head *h, st
         freezing_tell(s, peer, h, rd_u32(r));
         return;
     case WIRE_BEAT:
-        shard_say_alive(s, peer, h, &(struct msg_alive){.waiting_for = WIRE_NOBODY}, 0);
+        shard_say_alive(s, peer, h, &(struct msg_alive){.wait.rank = WIRE_NOBODY}, 0);
         return;
     case WIRE_SAVE:
         cuts_save(s, NULL, peer, h, r);

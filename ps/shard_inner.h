@@ -1,7 +1,8 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), clocks.c and bsp.c (clocks),
  * lead.c (what all shards must agree on), cuts*.c (checkpoints of the running job), restores.c (and back),
- * rejoin.c (a shard that waits to be filled), freezing.c, resets.c (tables that begin anew, or end), facts.c. */
+ * rejoin.c (a shard that waits to be filled), freezing.c, resets.c (tables that begin anew, or end),
+ * waits.c (why somebody waits), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -232,6 +233,8 @@ void cuts_turn(struct shard *s);
 bool cuts_hold(const struct shard *s, const struct session *w);
 /* Whom they wait for: the lowest rank that has not marked, or WIRE_NOBODY. */
 uint32_t cuts_missing(const struct shard *s);
+/* Which attempt is in hand, since when, and whom it waits for. */
+void cuts_tell(const struct shard *s, struct msg_in_hand *out);
 /* The generation that the sender of a TICK or BEAT is told to mark, or 0. */
 uint32_t cuts_wanted(const struct shard *s, const struct session *w, const struct head *h);
 /* A MARK was taken. */
@@ -258,6 +261,8 @@ void restores_frame(struct shard *s, uint32_t peer, const struct head *h, struct
 void restores_turn(struct shard *s);
 /* A checkpoint is being read, or waits to be put in place: no other is begun. */
 bool restores_in_hand(const struct shard *s);
+/* Which one, and how far it is. */
+void restores_tell(const struct shard *s, struct msg_in_hand *out);
 void restores_fini(struct shard *s);
 
 /* ---- rejoin.c ---- */
@@ -281,6 +286,10 @@ bool resets_will_drop(const struct shard *s, uint32_t table, uint32_t rank);
 bool resets_is_void(const struct shard *s, const struct waiting *op);
 /* Rows of a table that held pushes and writes name. */
 uint64_t resets_held_rows(const struct shard *s, uint32_t table);
+
+/* ---- waits.c ---- */
+/* What this worker's oldest request waits for, and since when. */
+struct msg_wait waits_of(const struct shard *s, const struct session *w, int64_t *since_ms);
 
 /* ---- facts.c ---- */
 void facts_answer(struct shard *s, uint32_t peer, const struct head *h, uint32_t what);

@@ -256,30 +256,6 @@ bool client_wait_turn(rh_client *c, const bool *flag, int64_t deadline_ms) {
     return client_wait_others(c, is_false, flag, deadline_ms);
 }
 
-rh_status client_late(const rh_client *c, const char *what, uint32_t shard, enum wire_kind kind,
-                      int64_t since_ms) {
-    const struct link *l = &c->links[shard];
-    int64_t now_ms = client_now(c);
-    int64_t heard_ms = l->heard ? l->heard_ms : since_ms;
-    double waited = (double)(now_ms - since_ms) / 1000;
-    double silent = (double)(now_ms - heard_ms) / 1000;
-    if (now_ms - heard_ms > LINK_SILENT_MS)
-        return err_set(RH_EUNREACHABLE,
-                       "%s: nothing was heard of shard %u at %s for %.1f s: is its server alive?",
-                       what, shard, l->cfg.address, silent);
-    if (l->waits_for == WIRE_NOBODY || now_ms - l->alive_ms > LINK_SILENT_MS)
-        return err_set(
-            RH_ETIMEDOUT,
-            "%s: no answer from shard %u at %s in %.1f s; it was last heard of %.1f s ago", what,
-            shard, l->cfg.address, waited, silent);
-    if (kind == WIRE_BARRIER)
-        return err_set(RH_ETIMEDOUT, "%s: waits for worker %u, which is not here after %.1f s",
-                       what, l->waits_for, waited);
-    return err_set(RH_ETIMEDOUT,
-                   "%s: shard %u at %s waits for worker %u to end clock %u, after %.1f s", what,
-                   shard, l->cfg.address, l->waits_for, l->waits_clock, waited);
-}
-
 /* ---- the background thread ---- */
 
 /* It keeps away from the net while callers drive it, and for a while after. */

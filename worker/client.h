@@ -172,11 +172,6 @@ void client_fail(rh_client *c, uint32_t shard, rh_status status, const char *tex
 /* A random number that is not 0. */
 uint32_t client_draw(const rh_client *c);
 
-/* what has asked a shard for something of that kind at since_ms, and its deadline has passed:
- * RH_EUNREACHABLE if the shard is silent, else RH_ETIMEDOUT; the text says who waits for whom. */
-rh_status client_late(const rh_client *c, const char *what, uint32_t shard, enum wire_kind kind,
-                      int64_t since_ms);
-
 /* The deadline of timeout_ms from now; negative: the client's op_timeout_ms. */
 int64_t client_deadline(const rh_client *c, int timeout_ms);
 

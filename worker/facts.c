@@ -50,7 +50,7 @@ static bool take_shard(rh_op *op, const struct op_request *q, const struct head 
     (void)h;
     struct facts_shard *f = op->sink;
     msg_get_shard_facts(body, &f->shard);
-    if (body->bad || f->shard.members > rd_left(body) / sizeof(struct msg_member_facts))
+    if (body->bad || f->shard.members > rd_left(body) / MSG_MEMBER_BYTES)
         return false;
     f->members = calloc(f->shard.members + 1, sizeof *f->members);
     if (f->members == NULL)
@@ -58,7 +58,9 @@ static bool take_shard(rh_op *op, const struct op_request *q, const struct head 
     for (uint32_t i = 0; i < f->shard.members; i++)
         msg_get_member_facts(body, &f->members[i]);
     f->pid = rd_u32(body);
-    return rd_u32(body) == 0;
+    rd_must(body, rd_u32(body) == 0);
+    msg_get_in_hand(body, &f->in_hand);
+    return !body->bad;
 }
 
 rh_status facts_ask_shard(rh_client *c, uint32_t shard, struct facts_shard *out) {

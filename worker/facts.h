@@ -12,6 +12,7 @@ struct facts_shard {
     struct msg_shard_facts shard;
     struct msg_member_facts *members; /* (shard.members) */
     uint32_t pid;
+    struct msg_in_hand in_hand;
 };
 
 /* Asks one shard about itself. */

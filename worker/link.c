@@ -130,7 +130,7 @@ static void flow(struct link *l, int64_t now_ms) {
 /* ---- hello ---- */
 
 void link_init(struct link *l, const struct link_config *cfg) {
-    *l = (struct link){.cfg = *cfg, .waits_for = WIRE_NOBODY, .resend_due_ms = INT64_MAX};
+    *l = (struct link){.cfg = *cfg, .wait.rank = WIRE_NOBODY, .resend_due_ms = INT64_MAX};
     l->nack_ms = INT64_MIN / 2;
 }
 
@@ -370,8 +370,7 @@ static void on_alive(struct link *l, struct rd *body, int64_t now_ms) {
         l->dropped++;
         return;
     }
-    l->waits_for = m.waiting_for;
-    l->waits_clock = m.waiting_clock;
+    l->wait = m.wait;
     l->alive_ms = now_ms;
 }
 

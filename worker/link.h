@@ -16,6 +16,7 @@
 #include "common/err.h"
 #include "common/status.h"
 #include "proto/frame.h"
+#include "proto/msg.h"
 #include "proto/net.h"
 #include "proto/wire.h"
 
@@ -119,7 +120,7 @@ struct link {
     /* what is known of the other side */
     bool heard; /* a frame of it has come, ever */
     int64_t heard_ms;
-    uint32_t waits_for, waits_clock; /* the last ALIVE: a rank, or WIRE_NOBODY */
+    struct msg_wait wait; /* of our oldest request there, as the last ALIVE has it */
     int64_t alive_ms;
     uint32_t freezes; /* how many freezes it has applied, by the latest of its answers. Wraps */
     uint32_t mark;    /* generation of the last checkpoint that the lead has told us to mark; 0 */

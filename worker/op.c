@@ -8,6 +8,7 @@
 
 #include "common/failpoint.h"
 #include "common/size.h"
+#include "worker/late.h"
 #include "worker/pack.h"
 
 enum {
@@ -356,7 +357,7 @@ rh_status op_wait(rh_op **out, int64_t deadline_ms) {
             return client_failed(c);
         }
         const struct op_request *q = first_unanswered(op);
-        return client_late(c, op->what, q->shard, q->r.head.kind, op->begun_ms);
+        return late_answer(c, op->what, q->shard, op->begun_ms);
     }
     rh_status s = op->status;
     if (s != RH_OK)

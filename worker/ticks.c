@@ -5,6 +5,7 @@
 
 #include "common/failpoint.h"
 #include "proto/msg.h"
+#include "worker/late.h"
 #include "worker/mark.h"
 #include "worker/op.h"
 
@@ -28,7 +29,7 @@ static rh_status settle(rh_client *c, const char *what, int64_t deadline_ms) {
         uint32_t shard = 0;
         while (link_owed(&c->links[shard]) == 0)
             shard++;
-        return client_late(c, what, shard, WIRE_PUSH, since_ms);
+        return late_answer(c, what, shard, since_ms);
     }
     if (c->failed != RH_OK)
         return client_failed(c);

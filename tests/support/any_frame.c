@@ -135,6 +135,7 @@ static void put_facts(struct rng *g, struct buf *b, const struct head *h) {
         PUT(member_facts);
     buf_put_u32(b, rng_u32(g)); /* the process's id */
     buf_put_u32(b, 0);
+    PUT(in_hand);
 }
 
 static void put_body(struct rng *g, struct buf *b, struct head *h) {
@@ -313,6 +314,7 @@ static void read_shard_facts(struct rd *r) {
     rd_u32(r);
     if (rd_u32(r) != 0)
         r->bad = true;
+    msg_get_in_hand(r, &(struct msg_in_hand){0});
 }
 
 static void read_counts(struct rd *r, uint32_t n) {

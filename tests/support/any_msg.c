@@ -182,9 +182,13 @@ struct msg_tick any_tick(struct rng *g) {
     };
 }
 
+struct msg_wait any_wait(struct rng *g) {
+    return (struct msg_wait){
+        .why = (uint32_t)rng_below(g, 5), .rank = rng_u32(g), .number = rng_u32(g)};
+}
+
 struct msg_alive any_alive(struct rng *g) {
-    return (struct msg_alive){
-        .waiting_for = rng_u32(g), .waiting_clock = rng_u32(g), .taken = rng_u64(g)};
+    return (struct msg_alive){.wait = any_wait(g), .taken = rng_u64(g)};
 }
 
 struct msg_stage any_stage(struct rng *g) {
@@ -312,6 +316,7 @@ struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members) {
         .bad_frames = rng_u64(g),
         .tables = rng_u32(g),
         .members = members,
+        .staleness = rng_u32(g),
     };
 }
 
@@ -322,7 +327,28 @@ struct msg_member_facts any_member_facts(struct rng *g) {
         .clock = rng_u32(g),
         .state = 1 + rng_below(g, 2),
         .silent_ms = rng_u64(g),
+        .wait = any_wait(g),
+        .pulls = rng_u32(g),
+        .wait_ms = rng_u64(g),
+        .early = rng_u32(g),
+        .held = rng_u32(g),
+        .early_bytes = rng_u64(g),
+        .held_bytes = rng_u64(g),
     };
+}
+
+struct msg_in_hand any_in_hand(struct rng *g) {
+    struct msg_in_hand m = {
+        .saving = (uint32_t)rng_below(g, 4),
+        .generation = rng_u32(g),
+        .waiting_for = rng_u32(g),
+        .restoring = (uint32_t)rng_below(g, 3),
+        .saving_ms = rng_u64(g),
+        .restoring_ms = rng_u64(g),
+    };
+    any_name(g, m.saving_name);
+    any_name(g, m.restoring_name);
+    return m;
 }
 
 struct msg_table_facts any_table_facts(struct rng *g) {

@@ -23,6 +23,7 @@ struct msg_drop any_drop(struct rng *g);
 struct msg_freeze_ids any_freeze_ids(struct rng *g);   /* its ids live until the next one's */
 struct msg_frozen_rows any_frozen_rows(struct rng *g); /* without its pairs */
 struct msg_tick any_tick(struct rng *g);
+struct msg_wait any_wait(struct rng *g);
 struct msg_alive any_alive(struct rng *g);
 struct msg_stage any_stage(struct rng *g);
 struct msg_staged any_staged(struct rng *g);
@@ -37,6 +38,7 @@ struct msg_restore any_restore(struct rng *g);
 struct msg_restored any_restored(struct rng *g);
 struct msg_shard_facts any_shard_facts(struct rng *g, uint32_t members);
 struct msg_member_facts any_member_facts(struct rng *g);
+struct msg_in_hand any_in_hand(struct rng *g);
 struct msg_table_facts any_table_facts(struct rng *g);
 struct msg_life any_life(struct rng *g, uint32_t count);
 

@@ -232,3 +232,28 @@ int talker_pull(struct talker *t, uint32_t table, uint32_t n, const uint64_t *id
     struct head h;
     return talker_answer(t, &h, dim, rows);
 }
+
+struct talker_facts talker_facts(const struct talker *t) {
+    uint8_t room[4];
+    struct buf b;
+    struct talker o;
+    struct talker_facts is;
+    struct rd r;
+    talker_init(&o, t->shard, t->net, WIRE_OBSERVER);
+    o.now_ms = t->now_ms;
+    buf_wrap(&b, room, sizeof room);
+    buf_put_u32(&b, 0);
+    talker_send(&o, WIRE_INFO, 0, (struct opnum){0, 1, 0}, o.last, 0, &b);
+    struct frame *f = memory_net_take(t->net);
+    assert(f != NULL && t->net->first == NULL);
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    msg_get_shard_facts(&r, &is.shard);
+    for (uint32_t i = 0; i < is.shard.members && i < 8; i++)
+        msg_get_member_facts(&r, &is.members[i]);
+    rd_u32(&r);
+    rd_u32(&r);
+    msg_get_in_hand(&r, &is.in_hand);
+    assert(rd_done(&r));
+    frame_unref(f);
+    return is;
+}

@@ -62,6 +62,14 @@ rh_status talker_restore(struct talker *t, uint32_t step, uint32_t ticket, const
 int talker_pull(struct talker *t, uint32_t table, uint32_t n, const uint64_t *ids, uint32_t dim,
                 float *rows);
 
+/* What the shard tells an observer of itself. It has at most 8 members; the net is empty. */
+struct talker_facts {
+    struct msg_shard_facts shard;
+    struct msg_member_facts members[8];
+    struct msg_in_hand in_hand;
+};
+struct talker_facts talker_facts(const struct talker *t);
+
 /* Takes the next answer of the net: its kind (0: none), its head, and for ROWS of one section the rows. */
 int talker_answer(struct talker *t, struct head *h, uint32_t dim, float *rows);
 

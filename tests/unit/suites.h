@@ -37,6 +37,7 @@
     X(snapshot)        \
     X(place)           \
     X(clocks)          \
+    X(waits)           \
     X(spec)            \
     X(frame)           \
     X(wire)            \

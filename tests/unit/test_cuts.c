@@ -374,6 +374,39 @@ START_TEST(under_ssp_all_are_told_at_one_clock_that_nobody_has_ended) {
 }
 END_TEST
 
+START_TEST(facts_tell_of_the_attempt_and_what_waits_for_its_marks) {
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    ck_assert_uint_eq(talker_facts(&o).in_hand.saving, 0);
+    save(&o, 0, "x", 0);
+    tick(&a, 0);
+    mark(&a, 1, NULL);
+    ck_assert_int_eq(push(&a, 5), 0);
+    o.now_ms = 501;
+    struct talker_facts is = talker_facts(&o);
+    ck_assert_uint_eq(is.in_hand.saving, MSG_GATHERING);
+    ck_assert_uint_eq(is.in_hand.generation, 1);
+    ck_assert_str_eq(is.in_hand.saving_name, "x");
+    ck_assert_uint_eq(is.in_hand.saving_ms, 500);
+    ck_assert_uint_eq(is.in_hand.waiting_for, 1);
+    ck_assert_uint_eq(is.in_hand.restoring, 0);
+    const struct msg_member_facts *m = &is.members[0];
+    ck_assert_uint_eq(m->wait.why, MSG_WAITS_MARK);
+    ck_assert_uint_eq(m->wait.rank, 1);
+    ck_assert_uint_eq(m->wait.number, 1);
+    ck_assert_uint_eq(m->wait_ms, 500);
+    ck_assert_uint_eq(m->early, 1);
+    ck_assert_uint_eq(is.members[1].wait.why, MSG_WAITS_NOT);
+    tick(&b, 0);
+    mark(&b, 1, NULL);
+    ck_assert_int_eq(answers(), 1);
+    is = talker_facts(&o);
+    ck_assert_uint_eq(is.in_hand.saving, MSG_WRITTEN);
+    ck_assert_uint_eq(is.in_hand.waiting_for, WIRE_NOBODY);
+    ck_assert_uint_eq(is.members[0].wait.why, MSG_WAITS_NOT);
+}
+END_TEST
+
 START_TEST(under_ssp_a_worker_at_a_barrier_does_not_mark_there) {
     struct head h;
     uint8_t room[8];
@@ -832,6 +865,7 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, under_bsp_all_are_told_at_one_clock_that_nobody_has_ended);
     tcase_add_test(tc, under_bsp_a_push_in_the_open_clock_is_no_moment_to_save);
     tcase_add_test(tc, under_ssp_all_are_told_at_one_clock_that_nobody_has_ended);
+    tcase_add_test(tc, facts_tell_of_the_attempt_and_what_waits_for_its_marks);
     tcase_add_test(tc, under_ssp_a_worker_at_a_barrier_does_not_mark_there);
     tcase_add_loop_test(tc, under_bsp_and_ssp_workers_that_save_in_different_clocks_are_refused, 0,
                         2);

@@ -587,10 +587,11 @@ START_TEST(it_asks_whom_a_parked_pull_waits_for) {
     uint8_t room[32];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
-    msg_put_alive(&b, &(struct msg_alive){.waiting_for = 1, .waiting_clock = 6, .taken = 0});
+    msg_put_alive(&b, &(struct msg_alive){.wait = {MSG_WAITS_CLOCK, 1, 6}});
     answer(WIRE_ALIVE, h, &b, 1010);
-    ck_assert_uint_eq(session.waits_for, 1);
-    ck_assert_uint_eq(session.waits_clock, 6);
+    ck_assert_uint_eq(session.wait.why, MSG_WAITS_CLOCK);
+    ck_assert_uint_eq(session.wait.rank, 1);
+    ck_assert_uint_eq(session.wait.number, 6);
     ck_assert_int_eq(session.heard_ms, 1010);
 }
 END_TEST

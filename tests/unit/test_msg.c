@@ -52,6 +52,10 @@ static void same_spec(const struct spec *a, const struct spec *b) {
     ck_assert_uint_eq(a->frozen, b->frozen);
 }
 
+static void same_wait(const struct msg_wait *a, const struct msg_wait *b) {
+    ck_assert(a->why == b->why && a->rank == b->rank && a->number == b->number);
+}
+
 START_TEST(hello_comes_back) {
     ROUND_TRIP(hello, SAME(shard); SAME(shards); SAME(mode); SAME(life); SAME(staleness);
                SAME(world); SAME(clock_floor);)
@@ -180,7 +184,7 @@ START_TEST(tick_comes_back) {
 END_TEST
 
 START_TEST(alive_comes_back) {
-    ROUND_TRIP(alive, SAME(waiting_for); SAME(waiting_clock); SAME(taken);)
+    ROUND_TRIP(alive, same_wait(&in.wait, &out.wait); SAME(taken);)
 }
 END_TEST
 
@@ -212,9 +216,14 @@ START_TEST(facts_come_back) {
     ROUND_TRIP(shard_facts, SAME(shard); SAME(shards); SAME(mode); SAME(world); SAME(uptime_ms);
                SAME(closed); SAME(pulls); SAME(pulled_rows); SAME(pushes); SAME(pushed_rows);
                SAME(repeats); SAME(parked); SAME(refused); SAME(bad_frames); SAME(tables);
-               SAME(members);)
+               SAME(members); SAME(staleness);)
     ROUND_TRIP(member_facts, SAME(rank); SAME(incarnation); SAME(clock); SAME(state);
-               SAME(silent_ms);)
+               SAME(silent_ms); same_wait(&in.wait, &out.wait); SAME(pulls); SAME(wait_ms);
+               SAME(early); SAME(held); SAME(early_bytes); SAME(held_bytes);)
+    ROUND_TRIP(in_hand, SAME(saving); SAME(generation); SAME(waiting_for); SAME(restoring);
+               SAME(saving_ms); SAME(restoring_ms);
+               ck_assert_str_eq(in.saving_name, out.saving_name);
+               ck_assert_str_eq(in.restoring_name, out.restoring_name);)
     ROUND_TRIP(table_facts, SAME(table); SAME(frozen); ck_assert_str_eq(in.name, out.name);
                same_spec(&in.spec, &out.spec); SAME(steps); SAME(touched); SAME(skipped);
                SAME(memory_bytes); SAME(frozen_rows); SAME(trainable_rows);

@@ -652,8 +652,9 @@ START_TEST(beats_say_for_whom_a_pull_waits) {
     struct msg_alive m;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     msg_get_alive(&r, &m);
-    ck_assert_uint_eq(m.waiting_for, 1);
-    ck_assert_uint_eq(m.waiting_clock, 0);
+    ck_assert_uint_eq(m.wait.why, MSG_WAITS_CLOCK);
+    ck_assert_uint_eq(m.wait.rank, 1);
+    ck_assert_uint_eq(m.wait.number, 0);
     frame_unref(f);
 }
 END_TEST
