@@ -38,6 +38,7 @@
     X(place)           \
     X(clocks)          \
     X(waits)           \
+    X(why)             \
     X(spec)            \
     X(frame)           \
     X(wire)            \
