@@ -36,7 +36,7 @@ static rh_status next_generation(struct shard *s, uint32_t *out) {
 /* Under bsp and ssp: the clock that all workers stand at. w NULL: an observer. */
 static rh_status choose_clock(const struct shard *s, const struct session *w, const struct head *h,
                               uint32_t *out) {
-    uint64_t furthest = 0;
+    uint64_t furthest = 0, left = 0; /* who has left in a clock that is open has ops in it */
     uint32_t rank = 0;
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         const struct session *is = s->sessions[i];
@@ -44,6 +44,8 @@ static rh_status choose_clock(const struct shard *s, const struct session *w, co
             furthest = is->ended;
             rank = i;
         }
+        if (is != NULL && is->state == SESSION_GONE && is->ended > left)
+            left = is->ended;
     }
     if (w != NULL && furthest > h->num.clock)
         return err_set(RH_EINVAL,
@@ -51,7 +53,8 @@ static rh_status choose_clock(const struct shard *s, const struct session *w, co
                        " is in clock %" PRIu64
                        " already: under bsp and ssp all workers save after the same rh_tick",
                        w->rank, h->num.clock, rank, furthest);
-    *out = w != NULL ? h->num.clock : (uint32_t)furthest + 1;
+    const uint64_t next = left > furthest ? left : furthest + 1;
+    *out = w != NULL ? h->num.clock : (uint32_t)next;
     return RH_OK;
 }
 

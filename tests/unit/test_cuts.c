@@ -498,6 +498,25 @@ START_TEST(a_worker_that_says_goodbye_is_not_waited_for) {
 }
 END_TEST
 
+/* What it has held there closes with the clock that it left in, and no file would have it before. */
+START_TEST(under_bsp_an_observers_checkpoint_comes_behind_the_clocks_of_who_ran_ahead_and_left) {
+    join(&a, BSP, 2);
+    join(&b, BSP, 2);
+    for (int clock = 0; clock < 3; clock++) {
+        push(&b, 1);
+        tick(&b, 1);
+    }
+    push(&b, 1);
+    ck_assert_int_eq(talker_end(&b, WIRE_BYE, 1, 1, 1, pushes_b), WIRE_ACK);
+    ck_assert_uint_eq(save(&o, 0, "x", 0).phase, MSG_GATHERING);
+    for (int clock = 0; clock < 3; clock++)
+        ck_assert_uint_eq(tick(&a, 0), 0);
+    ck_assert_uint_eq(tick(&a, 0), 1); /* of clock 3, which b has left in */
+    mark(&a, 1, NULL);
+    ck_assert_uint_eq(save(&o, 1, "x", 0).phase, MSG_WRITTEN);
+}
+END_TEST
+
 /* ---- giving up ---- */
 
 START_TEST(a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker) {
@@ -873,6 +892,8 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc, who_hears_late_that_it_is_committed_hears_it_although_another_was_begun);
     tcase_add_test(tc, under_bsp_a_worker_that_saves_goes_before_an_observer);
     tcase_add_test(tc, a_worker_that_says_goodbye_is_not_waited_for);
+    tcase_add_test(
+        tc, under_bsp_an_observers_checkpoint_comes_behind_the_clocks_of_who_ran_ahead_and_left);
     tcase_add_test(tc, a_mark_that_does_not_come_ends_the_attempt_and_names_the_worker);
     tcase_add_test(tc,
                    a_worker_that_falls_silent_ends_the_attempt_and_none_is_begun_until_it_is_heard);
