@@ -109,23 +109,33 @@ static rh_status give_up(struct saving *g, rh_status status) {
     return err_set(status, "%s", text);
 }
 
-/* *again: the servers have given it up for a reason that may pass. */
-static rh_status look(struct saving *g, bool *again) {
-    for (uint32_t i = 0; i < g->p.c->shards; i++) {
-        const struct msg_saving *m = &g->at[i];
-        if (m->phase == MSG_BUSY) {
-            *again = true;
-            return give_up(g,
-                           err_set(RH_EFENCED, "%s: another checkpoint was begun meanwhile", what));
-        }
-        if (m->phase != MSG_GIVEN_UP)
-            continue;
-        rh_status s = (rh_status)m->status;
-        *again = s == RH_ETIMEDOUT || s == RH_EMISMATCH || s == RH_EFENCED;
-        return give_up(g, err_set(s, "%s: checkpoint \"%s\" was given up by shard %u: %s", what,
-                                  g->name, i, m->text));
+/* Shard i will not go on. *again: for a reason that may pass. */
+static rh_status end_attempt(struct saving *g, uint32_t i, bool *again) {
+    const struct msg_saving *m = &g->at[i];
+    if (m->phase == MSG_BUSY) {
+        *again = true;
+        return give_up(g, err_set(RH_EFENCED, "%s: another checkpoint was begun meanwhile", what));
     }
-    return RH_OK;
+    rh_status s = (rh_status)m->status;
+    *again = s == RH_ETIMEDOUT || s == RH_EMISMATCH || s == RH_EFENCED;
+    return give_up(g, err_set(s, "%s: checkpoint \"%s\" was given up by shard %u: %s", what,
+                              g->name, i, m->text));
+}
+
+static bool is_over(const struct msg_saving *m) {
+    return m->phase == MSG_BUSY || m->phase == MSG_GIVEN_UP;
+}
+
+static rh_status look(struct saving *g, bool *again) {
+    uint32_t i = 0;
+    while (i < g->p.c->shards && !is_over(&g->at[i]))
+        i++;
+    if (i == g->p.c->shards)
+        return RH_OK;
+    /* What another shard says of an attempt that the lead has ended meanwhile, whose folder is gone, is
+     * no reason: the lead knows it. */
+    rh_status s = i == 0 ? RH_OK : ask_save(g, 1, g->generation, 0);
+    return s == RH_OK ? end_attempt(g, is_over(&g->at[0]) ? 0 : i, again) : s;
 }
 
 static rh_status follow(struct saving *g, bool *again) {
