@@ -21,7 +21,7 @@
 enum { TELL_EVERY_S = 10 };
 
 struct totals {
-    uint64_t seeds, counted, failed, pushes, lost, doubled;
+    uint64_t seeds, counted, failed, pushes, lost, doubled, saved, restored;
     uint64_t faults[FAULTS];
     double virtual_s;
 };
@@ -33,6 +33,8 @@ static void add(struct totals *a, const struct outcome *o) {
     a->pushes += o->pushes;
     a->lost += o->lost;
     a->doubled += o->doubled;
+    a->saved += o->saved;
+    a->restored += o->restored;
     a->virtual_s += (double)o->virtual_us / 1e6;
     for (int i = 0; i < FAULTS; i++)
         a->faults[i] += o->faults[i];
@@ -44,9 +46,10 @@ static void tell(const struct totals *a, double seconds) {
     for (int i = 0; i < FAULTS; i++)
         if (a->faults[i] > 0)
             printf(" %s %" PRIu64, fault_names[i], a->faults[i]);
-    printf("; %" PRIu64 " pushes, %" PRIu64 " lost, %" PRIu64 " doubled, %" PRIu64
+    printf("; %" PRIu64 " checkpoints saved, %" PRIu64 " restored; %" PRIu64 " pushes, %" PRIu64
+           " lost, %" PRIu64 " doubled, %" PRIu64
            " failed; %.0f s of virtual time in %.1f s, %.0f seeds/s\n",
-           a->pushes, a->lost, a->doubled, a->failed, a->virtual_s, seconds,
+           a->saved, a->restored, a->pushes, a->lost, a->doubled, a->failed, a->virtual_s, seconds,
            (double)a->seeds / seconds);
     fflush(stdout);
 }

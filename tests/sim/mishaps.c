@@ -8,32 +8,55 @@ static void freeze(struct world *w, struct node *n, int64_t for_us) {
         n->frozen_us = w->now_us + for_us;
 }
 
-static void happen(struct trial *t, const struct mishap *m) {
+static void happen(struct world *w, const struct event *e) {
+    struct trial *t = e->arg;
+    const struct mishap *m = &t->scene->mishaps[e->a];
     struct node *n =
-        m->client < SIM_CLIENTS_MAX ? &t->workers[m->client].node : &t->seats[m->shard].node;
-    world_note(&t->w, m->what);
-    world_say(&t->w, n, "%s, for %.3f s", fault_names[m->what], (double)m->for_us / 1e6);
+        m->client < SIM_CLIENTS_MAX ? &t->workers[m->client].node : &t->seats.seats[m->shard].node;
+    if (e->b != t->life || m->shard >= t->seats.n)
+        return; /* who it was for died before */
+    world_note(w, m->what);
+    world_say(w, n, "%s, for %.3f s", fault_names[m->what], (double)m->for_us / 1e6);
     switch (m->what) {
     case FAULT_CUT:
         wire_cut(&t->x, m->client, m->shard, m->for_us, m->forgets);
         break;
     case FAULT_PAUSE:
-        freeze(&t->w, n, m->for_us);
+        freeze(w, n, m->for_us);
         break;
     case FAULT_JUMP:
         n->ahead_us += m->for_us;
+        break;
+    case FAULT_DISK:
+        memory_disk_fail(&t->seats.disk.d, m->disk_at, m->disk_how);
+        break;
+    case FAULT_KILL:
+    case FAULT_POWER:
+        t->ends = m;
         break;
     default:
         break;
     }
 }
 
+static void visit(struct trial *t) {
+    if (t->visitor.coro != NULL && !coro_is_over(t->visitor.coro))
+        return;
+    node_fini(&t->visitor);
+    node_init(&t->visitor, &t->w, "visitor", SIM_WORKERS_MAX + 1);
+    trial_begin_client(t, &t->visitor, visitor_run, t);
+}
+
 void trial_acked(struct trial *t) {
     const struct scene *p = t->scene;
+    if (t->quiet)
+        return;
     if (t->w.acked >= p->weather_from)
-        t->x.calm = t->quiet;
-    for (; !t->quiet && t->next_mishap < p->n_mishaps &&
-           p->mishaps[t->next_mishap].at_acked <= t->w.acked;
+        t->x.calm = false;
+    for (; t->next_mishap < p->n_mishaps && p->mishaps[t->next_mishap].at_acked <= t->w.acked;
          t->next_mishap++)
-        happen(t, &p->mishaps[t->next_mishap]);
+        world_add(&t->w, rng_below(&t->x.rng, 3000),
+                  (struct event){.run = happen, .a = t->next_mishap, .b = t->life, .arg = t});
+    for (; t->next_visit < p->n_visits && p->visits[t->next_visit] <= t->w.acked; t->next_visit++)
+        visit(t);
 }

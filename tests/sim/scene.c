@@ -2,6 +2,7 @@
  * hides the others. */
 #include "tests/sim/scene.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static void draw_job(struct scene *p, struct rng *g) {
     static const uint32_t parts[] = {16, 64, 256, 1 << 20};
     static const int timeouts_ms[] = {2000, 10000, 60000};
     p->workers = between(g, 1, one_in(g, 4) ? SIM_WORKERS_MAX : 3);
-    p->shards = between(g, 1, SIM_SHARDS_MAX);
+    for (uint32_t i = 0; i < SCENE_LIVES_MAX; i++)
+        p->shards[i] = between(g, 1, SIM_SHARDS_MAX);
     p->tables = between(g, 1, SCENE_TABLES_MAX);
     p->bsp = one_in(g, 2);
     for (uint32_t t = 0; t < p->tables; t++) {
@@ -34,6 +36,8 @@ static void draw_job(struct scene *p, struct rng *g) {
         p->rows[t] = SCENE_SHARED;
         p->adam[t] = p->bsp && one_in(g, 4);
     }
+    p->saves = one_in(g, 2);
+    p->disk_us = one_in(g, 3) ? 20000 : 200;
     p->part_bytes = parts[rng_below(g, 4)];
     p->op_timeout_ms = timeouts_ms[rng_below(g, 3)];
     p->connect_timeout_ms = timeouts_ms[rng_below(g, 3)];
@@ -90,13 +94,15 @@ static void draw_call(struct scene *p, struct rng *g, uint32_t worker) {
 }
 
 static void draw_clock(struct scene *p, struct rng *g, uint32_t worker) {
-    if (p->n_steps[worker] + CALLS_MAX + 4 > SCENE_STEPS_MAX)
+    if (p->n_steps[worker] + CALLS_MAX + 4 > SCENE_STEPS_MAX - 8)
         return;
     uint32_t calls = between(g, 0, CALLS_MAX);
     for (uint32_t i = 0; i < calls; i++)
         draw_call(p, g, worker);
     if (one_in(g, 3))
         add(p, worker, DO_REST)->n = between(g, 1, one_in(g, 8) ? 3000 : 50);
+    if (p->saves && !p->bsp && one_in(g, 6))
+        add(p, worker, DO_SAVE);
     if (!one_in(g, 3)) /* or what was begun goes on behind the tick */
         add(p, worker, DO_WAIT);
     add(p, worker, DO_TICK);
@@ -104,14 +110,20 @@ static void draw_clock(struct scene *p, struct rng *g, uint32_t worker) {
 
 static void draw_scripts(struct scene *p, struct rng *g) {
     const uint32_t clocks = between(g, 2, CLOCKS_MAX);
+    /* Under bsp all save behind the same ticks. */
+    const uint32_t saved =
+        p->saves && p->bsp ? rng_below(g, 1 << CLOCKS_MAX) & rng_below(g, 1 << CLOCKS_MAX) : 0;
     for (uint32_t w = 0; w < p->workers; w++) {
         p->steps[w] = malloc(SCENE_STEPS_MAX * sizeof *p->steps[w]);
         if (p->steps[w] == NULL)
             abort();
         /* Who finishes early leaves, and the others go on. */
         const uint32_t own = one_in(g, 4) ? between(g, 1, clocks) : clocks;
-        for (uint32_t c = 0; c < own; c++)
+        for (uint32_t c = 0; c < own; c++) {
             draw_clock(p, g, w);
+            if (saved >> c & 1)
+                add(p, w, DO_SAVE);
+        }
     }
     while (p->pushes < 4) /* fewer tell nothing of before and after */
         draw_clock(p, g, rng_below(g, p->workers));
@@ -169,13 +181,34 @@ static int64_t draw_time_us(struct rng *g) {
 }
 
 static void draw_mishap(struct scene *p, struct rng *g, struct mishap *m) {
-    static const enum fault kinds[] = {FAULT_CUT, FAULT_PAUSE, FAULT_JUMP};
-    m->what = kinds[rng_below(g, 3)];
+    static const enum fault kinds[] = {FAULT_CUT, FAULT_PAUSE, FAULT_JUMP, FAULT_DISK, FAULT_KILL};
+    static const int how[] = {EIO, ENOSPC, 0};
+    m->what = kinds[rng_below(g, p->saves ? 5 : 3)];
     m->at_acked = between(g, 1, p->pushes - 1);
     m->client = m->what == FAULT_CUT || one_in(g, 2) ? rng_below(g, p->workers) : SIM_CLIENTS_MAX;
-    m->shard = rng_below(g, p->shards);
+    m->shard = rng_below(g, p->shards[0]);
     m->for_us = draw_time_us(g);
     m->forgets = one_in(g, 2);
+    m->disk_at = between(g, 1, 40);
+    m->disk_how = how[rng_below(g, 3)];
+    m->crash = (enum disk_crash)rng_below(g, 4);
+}
+
+/* Lives are few, and the last one ends by itself. Power is lost once, at the end of a life. */
+static void limit_lives(struct scene *p, struct rng *g) {
+    uint32_t lives = 1;
+    struct mishap *power = NULL;
+    for (uint32_t i = 0; i < p->n_mishaps; i++) {
+        struct mishap *m = &p->mishaps[i];
+        if (m->what != FAULT_KILL)
+            continue;
+        if (++lives > SCENE_LIVES_MAX)
+            m->what = FAULT_JUMP;
+        else
+            power = m;
+    }
+    if (power != NULL && one_in(g, 2))
+        power->what = FAULT_POWER;
 }
 
 static int by_time(const void *a, const void *b) {
@@ -190,6 +223,10 @@ static void draw_mishaps(struct scene *p, struct rng *g) {
     for (uint32_t i = 0; i < p->n_mishaps; i++)
         draw_mishap(p, g, &p->mishaps[i]);
     qsort(p->mishaps, p->n_mishaps, sizeof *p->mishaps, by_time);
+    limit_lives(p, g);
+    p->n_visits = p->saves ? rng_below(g, SCENE_VISITS_MAX + 1) : 0;
+    p->visits[0] = between(g, 1, p->pushes);
+    p->visits[1] = between(g, (uint32_t)p->visits[0], p->pushes);
 }
 
 void scene_draw(struct scene *p, uint64_t seed) {
@@ -215,7 +252,7 @@ void scene_describe(const struct scene *p, char *out, size_t cap) {
              "%u workers, %u shards, %u tables, %s, %u pushes, parts of %u bytes, timeouts %d and "
              "%d ms; of a "
              "thousand frames %u lost, %u doubled, %u late; %u mishaps",
-             p->workers, p->shards, p->tables, p->bsp ? "bsp" : "async", p->pushes, p->part_bytes,
-             p->op_timeout_ms, p->connect_timeout_ms, p->weather.lost, p->weather.doubled,
-             p->weather.late, p->n_mishaps);
+             p->workers, p->shards[0], p->tables, p->bsp ? "bsp" : "async", p->pushes,
+             p->part_bytes, p->op_timeout_ms, p->connect_timeout_ms, p->weather.lost,
+             p->weather.doubled, p->weather.late, p->n_mishaps);
 }

@@ -3,6 +3,7 @@
 #ifndef TESTS_SIM_SCENE_H
 #define TESTS_SIM_SCENE_H
 
+#include "tests/sim/disk.h"
 #include "tests/sim/wire.h"
 #include "tests/sim/world.h"
 
@@ -12,6 +13,8 @@ enum {
     SCENE_IDS_MAX = 10,   /* of one call */
     SCENE_STEPS_MAX = 96, /* of one worker */
     SCENE_FAULTS_MAX = 8,
+    SCENE_VISITS_MAX = 2,
+    SCENE_LIVES_MAX = 4,
     SCENE_SHARED =
         16, /* ids below it are pushed to by everybody; each other one in one call alone, */
     SCENE_ROWS_MAX = 1200 /* with gradients that make it 1: what is lost is 0, what is doubled 2 */
@@ -25,6 +28,7 @@ struct step {
         DO_PULL,  /* and check */
         DO_BATCH, /* a push and a pull of its ids, in one */
         DO_REST,  /* for n ms */
+        DO_SAVE,
         DO_TICK
     } what;
     uint32_t table, n;
@@ -46,12 +50,18 @@ struct mishap {
         shard; /* whom: a shard where client is SIM_CLIENTS_MAX, or what is between them */
     int64_t for_us;
     bool forgets;
+    uint32_t
+        disk_at; /* which call of the disk fails, from then on; how, as errno, or 0: it does less */
+    int disk_how;
+    enum disk_crash crash;
 };
 
 struct scene {
     uint64_t seed;
-    uint32_t workers, shards, tables;
-    bool bsp;
+    uint32_t workers, tables;
+    uint32_t shards[SCENE_LIVES_MAX]; /* of each life */
+    bool bsp, saves;
+    uint32_t disk_us; /* a step on the disk takes up to so long */
     uint32_t dims[SCENE_TABLES_MAX], rows[SCENE_TABLES_MAX];
     bool adam[SCENE_TABLES_MAX]; /* else SGD of lr 1 */
     uint32_t part_bytes;
@@ -67,6 +77,8 @@ struct scene {
     uint64_t weather_from;                   /* pushes acked */
     struct mishap mishaps[SCENE_FAULTS_MAX]; /* by at_acked */
     uint32_t n_mishaps;
+    uint64_t visits[SCENE_VISITS_MAX]; /* pushes acked when somebody comes by and saves the job */
+    uint32_t n_visits;
 };
 
 void scene_draw(struct scene *p, uint64_t seed);

@@ -6,39 +6,13 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/hash.h"
 #include "worker/client.h"
 #include "worker/connect.h"
-
-#define JOB "sim"
 
 enum { POOL_BYTES = 16 << 20 };
 
 /* Nobody may need longer: mishaps together take less than a fifth of it. */
 static const int64_t end_us = 900 * 1000000LL;
-
-/* ---- shards ---- */
-
-static void deliver(void *arg, uint32_t shard, uint32_t peer, struct frame *f) {
-    struct trial *t = arg;
-    struct seat *seat = &t->seats[shard];
-    shard_frame(seat->shard, peer, f, node_now_ms(&seat->node));
-}
-
-static void begin_shard(struct trial *t, uint32_t i) {
-    struct seat *seat = &t->seats[i];
-    struct shard_config c;
-    node_init(&seat->node, &t->w, "shard", i);
-    shard_config_init(&c);
-    c.shard = i;
-    c.shards = t->scene->shards;
-    c.incarnation = ++seat->incarnation;
-    c.world = t->scene->workers;
-    c.job = hash64(JOB, strlen(JOB));
-    rh_status s = shard_new(&c, wire_shard_net(&t->x, &seat->node), &seat->shard);
-    if (s != RH_OK)
-        abort();
-}
 
 /* ---- clients ---- */
 
@@ -54,17 +28,17 @@ rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_clien
     const struct scene *p = t->scene;
     rh_config cfg;
     rh_config_init(&cfg);
-    cfg.job = JOB;
+    cfg.job = SEATS_JOB;
     cfg.rank = observer ? 0 : n->number;
     cfg.world = p->workers;
     cfg.mode = p->bsp ? RH_MODE_BSP : RH_MODE_ASYNC;
     cfg.observer = observer;
     cfg.op_timeout_ms = p->op_timeout_ms;
     cfg.connect_timeout_ms = p->connect_timeout_ms;
-    struct roster r = {.shards = p->shards, .servers = calloc(p->shards, sizeof *r.servers)};
+    struct roster r = {.shards = t->seats.n, .servers = calloc(t->seats.n, sizeof *r.servers)};
     if (r.servers == NULL)
         abort();
-    for (uint32_t i = 0; i < p->shards; i++)
+    for (uint32_t i = 0; i < t->seats.n; i++)
         snprintf(r.servers[i], sizeof r.servers[i], "sim:%u", i);
     struct client_time time = {now_ms, pause_until, n};
     rh_status s = connect_over(&cfg, wire_client_net(&t->x, n), &r, &time, out);
@@ -73,8 +47,7 @@ rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_clien
     return s;
 }
 
-/* A process that begins at once, or nearly. */
-static void begin_client(struct trial *t, struct node *n, void (*run)(void *arg), void *arg) {
+void trial_begin_client(struct trial *t, struct node *n, void (*run)(void *arg), void *arg) {
     n->coro = coro_new(run, arg);
     n->waits = true;
     node_wake(n, rng_below(&t->x.rng, 3000));
@@ -82,7 +55,9 @@ static void begin_client(struct trial *t, struct node *n, void (*run)(void *arg)
 
 /* ---- the run ---- */
 
-static bool all_gone(const struct trial *t) {
+static bool life_is_over(const struct trial *t) {
+    if (t->ends != NULL)
+        return true;
     for (uint32_t i = 0; i < t->scene->workers; i++)
         if (!t->workers[i].gone)
             return false;
@@ -101,7 +76,7 @@ static void hangs(struct trial *t) {
                 (double)k->since_us / 1e6);
     }
     world_fail(&t->w, "hangs: at %.3f s of its time not over:%s%s", (double)t->w.now_us / 1e6, who,
-               len == 0 ? " the observer at the end" : "");
+               len == 0 ? " who comes when they have left" : "");
 }
 
 static void run_until(struct trial *t, bool (*over)(const struct trial *t)) {
@@ -119,18 +94,57 @@ static bool nothing_left(const struct trial *t) {
     return t->w.n == 0;
 }
 
-/* Everybody dies where they stand, so that their code comes to its end. */
-static void end_clients(struct trial *t) {
-    for (uint32_t i = 0; i <= t->scene->workers; i++) {
-        struct node *n = i < t->scene->workers ? &t->workers[i].node : &t->observer;
-        if (n->coro == NULL)
-            continue;
-        if (!coro_is_over(n->coro) && t->w.turns > 0) {
-            node_kill(n);
-            n->waits = false;
-            coro_resume(n->coro);
-        }
-        node_fini(n);
+/* It dies where it stands, so that its code comes to its end. */
+static void end_client(struct node *n) {
+    if (n->coro != NULL && !coro_is_over(n->coro)) {
+        node_kill(n);
+        n->waits = false;
+        coro_resume(n->coro);
+    }
+    node_fini(n);
+}
+
+static void end_life(struct trial *t) {
+    for (uint32_t i = 0; i < t->scene->workers; i++)
+        end_client(&t->workers[i].node);
+    end_client(&t->visitor);
+    end_client(&t->observer);
+    seats_end(&t->seats);
+    wire_clear(&t->x);
+}
+
+static void begin_life(struct trial *t, bool first) {
+    const struct scene *p = t->scene;
+    t->ends = NULL;
+    t->w.end_us = t->w.now_us + end_us;
+    if (!seats_begin(&t->seats, t->quiet ? 1 : p->shards[t->life]))
+        return;
+    t->restored += !first && t->seats.restored > 0;
+    if (t->seats.restored < t->durable)
+        world_fail(&t->w, "generation %llu was committed, and only %llu is there",
+                   (unsigned long long)t->durable, (unsigned long long)t->seats.restored);
+    for (uint32_t i = 0; i < p->workers; i++) {
+        struct worker *k = &t->workers[i];
+        bool shifted = k->shifted;
+        *k = (struct worker){.t = t, .rank = i, .shifted = shifted};
+        node_init(&k->node, &t->w, "worker", i);
+        trial_begin_client(t, &k->node, worker_run, k);
+    }
+    node_init(&t->visitor, &t->w, "visitor", SIM_WORKERS_MAX + 1);
+    node_init(&t->observer, &t->w, "observer", SIM_WORKERS_MAX);
+}
+
+static void live(struct trial *t) {
+    begin_life(t, true);
+    run_until(t, life_is_over);
+    while (t->ends != NULL && !t->w.failed) {
+        const struct mishap *m = t->ends;
+        end_life(t);
+        if (m->what == FAULT_POWER)
+            disk_crash(&t->seats.disk, m->crash, &t->seats.rng);
+        t->life++;
+        begin_life(t, false);
+        run_until(t, life_is_over);
     }
 }
 
@@ -142,33 +156,21 @@ static void play(struct trial *t, const struct scene *p, bool quiet, bool verbos
     t->scene = p;
     t->quiet = quiet;
     world_init(&t->w, p->seed, verbose);
-    t->w.end_us = end_us;
     wire_init(&t->x, &t->w, pool);
     t->x.weather = p->weather;
-    t->x.deliver = deliver;
-    t->x.deliver_arg = t;
     t->x.calm = quiet || p->weather_from > 0;
-    for (uint32_t i = 0; i < p->shards; i++)
-        begin_shard(t, i);
-    for (uint32_t i = 0; i < p->workers; i++) {
-        struct worker *k = &t->workers[i];
-        *k = (struct worker){.t = t, .rank = i};
-        node_init(&k->node, &t->w, "worker", i);
-        begin_client(t, &k->node, worker_run, k);
-    }
-    node_init(&t->observer, &t->w, "observer", SIM_WORKERS_MAX);
-    run_until(t, all_gone);
+    seats_init(&t->seats, &t->x, p->workers, p->disk_us);
+    live(t);
     t->x.calm = true;
     run_until(t, nothing_left); /* what comes late finds that it is known */
+    for (uint32_t i = 0; i < t->seats.n; i++)
+        t->seats.seats[i].node.frozen_us = 0;
     if (!t->w.failed) {
-        begin_client(t, &t->observer, observer_run, t);
+        trial_begin_client(t, &t->observer, observer_run, t);
         run_until(t, observed);
     }
-    end_clients(t);
-    for (uint32_t i = 0; i < p->shards; i++) {
-        shard_free(&t->seats[i].shard);
-        node_fini(&t->seats[i].node);
-    }
+    end_life(t);
+    seats_fini(&t->seats);
     world_fini(&t->w);
 }
 
@@ -177,9 +179,7 @@ static void play(struct trial *t, const struct scene *p, bool quiet, bool verbos
 /* The same job on one shard, where nothing goes wrong. */
 static const struct trial *undisturbed(const struct scene *p) {
     static struct trial want;
-    struct scene one = *p;
-    one.shards = 1;
-    play(&want, &one, true, false);
+    play(&want, p, true, false);
     return &want;
 }
 
@@ -221,6 +221,8 @@ void trial_run(uint64_t seed, bool verbose, struct outcome *out) {
                             .pushes = t.w.acked,
                             .lost = t.lost,
                             .doubled = t.doubled,
+                            .saved = t.saved,
+                            .restored = t.restored,
                             .virtual_us = t.w.now_us,
                             .digest = t.w.digest};
     memcpy(out->why, t.w.why, sizeof out->why);

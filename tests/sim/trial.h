@@ -3,18 +3,11 @@
 #ifndef TESTS_SIM_TRIAL_H
 #define TESTS_SIM_TRIAL_H
 
-#include "ps/shard.h"
 #include "tests/sim/scene.h"
+#include "tests/sim/seat.h"
 #include "worker/rowhouse.h"
 
 enum { FLIGHTS_MAX = 8 };
-
-/* A server of one shard. */
-struct seat {
-    struct node node;
-    struct shard *shard;
-    uint32_t incarnation; /* of its last life */
-};
 
 /* A worker: what it does, and how far it is. */
 struct worker {
@@ -39,14 +32,17 @@ struct trial {
     const struct scene *scene;
     struct world w;
     struct wire x;
-    struct seat seats[SIM_SHARDS_MAX];
+    struct seats seats;
     struct worker workers[SIM_WORKERS_MAX];
-    struct node observer;
+    struct node observer, visitor;
     /* For every push the clock that it was made in, + 1; 0: it was not. */
     uint32_t made[SIM_WORKERS_MAX][SCENE_STEPS_MAX];
     bool quiet; /* nothing goes wrong */
-    uint32_t next_mishap;
-    uint64_t lost, doubled; /* of rows that one push alone changes */
+    uint32_t next_mishap, next_visit, life;
+    const struct mishap *ends; /* everybody is to die of it; or NULL */
+    uint64_t saved, restored;  /* checkpoints */
+    uint64_t durable;          /* the newest generation that a worker was told is committed */
+    uint64_t lost, doubled;    /* of rows that one push alone changes */
     /* What the tables hold at last. */
     float rows[SCENE_TABLES_MAX][SCENE_ROWS_MAX * SCENE_DIM_MAX];
 };
@@ -56,7 +52,7 @@ struct outcome {
     char why[1024];
     bool counted; /* what was to go wrong did, and pushes were acked before and after */
     uint64_t faults[FAULTS];
-    uint64_t pushes, lost, doubled;
+    uint64_t pushes, lost, doubled, saved, restored;
     int64_t virtual_us;
     uint64_t digest;
 };
@@ -77,10 +73,21 @@ void model_check_all(struct trial *t, const struct trial *want);
 /* ---- observer.c: reads everything into t->rows; a coro's code ---- */
 void observer_run(void *arg);
 
+/* Somebody else saves the job; a coro's code. */
+void visitor_run(void *arg);
+
+/* Whether a checkpoint may fail so: training goes on then. */
+bool save_may_fail(const struct trial *t, rh_status s);
+/* A checkpoint was saved: from now on it must be found. */
+void save_note(struct trial *t, rh_client *c);
+
 /* What worker and observer have in common: a client of their own. */
 rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_client **out);
 
 /* A push was acked: what is to go wrong now does. */
 void trial_acked(struct trial *t);
+
+/* A process that begins nearly at once. */
+void trial_begin_client(struct trial *t, struct node *n, void (*run)(void *arg), void *arg);
 
 #endif

@@ -218,6 +218,14 @@ void wire_init(struct wire *x, struct world *w, struct frame_pool *pool) {
     rng_init(&x->rng, w->seed, 1);
 }
 
+void wire_clear(struct wire *x) {
+    for (uint32_t c = 0; c < SIM_CLIENTS_MAX; c++)
+        for (uint32_t i = 0; i < SIM_SHARDS_MAX; i++) {
+            x->lines[c][i].born = ++x->lines[c][i].life;
+            x->lines[c][i].cut_us = 0;
+        }
+}
+
 void wire_cut(struct wire *x, uint32_t client, uint32_t shard, int64_t for_us, bool forgets) {
     struct line *l = &x->lines[client][shard];
     l->life++;

@@ -48,6 +48,9 @@ struct net *wire_shard_net(struct wire *x, struct node *node);
 /* A net for a client; its addresses are "sim:0", "sim:1" ... Closed by net->ops->close. */
 struct net *wire_client_net(struct wire *x, struct node *node);
 
+/* Everybody has died: what was on its way has nobody to come to. */
+void wire_clear(struct wire *x);
+
 /* No frame passes between them for so long. forgets: those that are on their way are lost. */
 void wire_cut(struct wire *x, uint32_t client, uint32_t shard, int64_t for_us, bool forgets);
 

@@ -159,8 +159,31 @@ static void rest(struct worker *k, uint32_t ms) {
     (void)client_leave(k->c, RH_OK);
 }
 
+/* Where it goes on if it has to begin again from here. */
+static bool set_cursor(struct worker *k, uint32_t at) {
+    return !k->t->scene->saves || fine(k, rh_set_cursor(k->c, &at, sizeof at));
+}
+
+static bool save(struct worker *k) {
+    static const char shared[] = "shared";
+    const char own[] = {'w', (char)('0' + k->rank), '\0'};
+    /* Under bsp the tick may have marked for it already, and the cursor is that of the tick. */
+    if (!k->t->scene->bsp && !set_cursor(k, k->at + 1))
+        return false;
+    says(k, "rh_save");
+    rh_status s = rh_save(k->c, k->t->scene->bsp || k->at % 2 == 0 ? shared : own);
+    if (s == RH_OK && !dead(k)) {
+        save_note(k->t, k->c);
+        return !dead(k);
+    }
+    world_say(world_of(k), &k->node, "%s", rh_errmsg());
+    return save_may_fail(k->t, s) ? !dead(k) : fine(k, s);
+}
+
 static bool tick(struct worker *k) {
     rh_status s;
+    if (!set_cursor(k, k->at + 1))
+        return false;
     says(k, "rh_tick");
     do
         s = rh_tick(k->c);
@@ -185,6 +208,8 @@ static bool do_step(struct worker *k, const struct step *s) {
     case DO_REST:
         rest(k, s->n);
         return !dead(k);
+    case DO_SAVE:
+        return save(k);
     case DO_TICK:
         return tick(k);
     }
@@ -229,8 +254,8 @@ static bool open_tables(struct worker *k) {
 /* A goodbye that the net has lost leaves a worker behind that all wait for: its supervisor would start
  * another. */
 static bool is_heard(const struct worker *k) {
-    for (uint32_t i = 0; i < k->t->scene->shards; i++) {
-        const struct session *w = shard_session(k->t->seats[i].shard, k->rank);
+    for (uint32_t i = 0; i < k->t->seats.n; i++) {
+        const struct session *w = shard_session(k->t->seats.seats[i].shard, k->rank);
         if (w == NULL || w->state != SESSION_GONE)
             return false;
     }
@@ -250,10 +275,32 @@ static void leave(struct worker *k) {
     }
 }
 
+/* What it did behind its cursor is in no table. */
+static bool resume(struct worker *k) {
+    uint32_t at = 0;
+    size_t len = sizeof at;
+    rh_status s;
+    says(k, "rh_cursor");
+    do
+        s = rh_cursor(k->c, k->rank, &at, &len);
+    while (late(k, s));
+    if (s == RH_ENOTFOUND)
+        at = 0;
+    else if (!fine(k, s))
+        return false;
+    world_say(world_of(k), &k->node, "goes on at step %u", at);
+    memset(&k->t->made[k->rank][at], 0, (SCENE_STEPS_MAX - at) * sizeof k->t->made[k->rank][at]);
+    k->at = at;
+    return true;
+}
+
 static bool work(struct worker *k) {
     if (!join(k))
         return false;
-    k->shifted = rh_clock(k->c) > 0;
+    if (k->t->life == 0)
+        k->shifted = rh_clock(k->c) > 0;
+    else if (!resume(k))
+        return false;
     if (!open_tables(k))
         return false;
     for (; k->at < k->t->scene->n_steps[k->rank]; k->at++)
@@ -264,6 +311,7 @@ static bool work(struct worker *k) {
 
 void worker_run(void *arg) {
     struct worker *k = arg;
+    k->n_flights = 0;
     if (work(k))
         leave(k);
     client_free(k->c);

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *const fault_names[FAULTS] = {"lost",        "doubled", "late", "cuts",
-                                         "pauses",      "jumps",   "disk", "dead workers",
-                                         "dead shards", "power"};
+const char *const fault_names[FAULTS] = {
+    [FAULT_LOST] = "lost",         [FAULT_DOUBLED] = "doubled",     [FAULT_LATE] = "late",
+    [FAULT_CUT] = "cuts",          [FAULT_PAUSE] = "pauses",        [FAULT_JUMP] = "jumps",
+    [FAULT_DISK] = "disk",         [FAULT_WORKER] = "dead workers", [FAULT_SHARD] = "dead shards",
+    [FAULT_KILL] = "kills of all", [FAULT_POWER] = "power cuts",
+};
 
 /* ---- events: a heap ---- */
 

@@ -24,7 +24,8 @@ enum fault {
     FAULT_DISK,
     FAULT_WORKER, /* dies */
     FAULT_SHARD,  /* likewise */
-    FAULT_POWER,  /* all of them, and what was not synced */
+    FAULT_KILL,   /* all of them at once */
+    FAULT_POWER,  /* likewise, and what was not synced */
     FAULTS
 };
 extern const char *const fault_names[FAULTS];
