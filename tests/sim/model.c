@@ -1,6 +1,6 @@
 /* model.c - what rows must be. Each push is made by one step of one worker, once, so a row is a sum over
  * those that were made. Under bsp a reader in clock c sees those of clocks below c, no more and no less; under async its
- * own, and of the others any. */
+ * own, and of the others any; under ssp besides all that are older than the staleness. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,18 +11,27 @@ static const float *grads_of(const struct scene *p, const struct gift *g, uint32
     return &p->steps[g->worker][g->step].grads[g->at * p->dims[table]];
 }
 
+/* Under ssp nobody waits for who has not come; here is who came before the reader began to read. */
+static bool was_here(const struct worker *reader, uint32_t worker) {
+    const struct worker *k = &reader->t->workers[worker];
+    return k->joined && k->joined_us < reader->since_us;
+}
+
 /* The sums of what a reader must see, and of what it may. least, most: (dim). */
 static void bounds(const struct worker *w, uint32_t table, uint64_t id, float *least, float *most) {
     const struct trial *t = w->t;
     const uint32_t dim = t->scene->dims[table], clock = (uint32_t)rh_clock(w->c);
+    const rh_mode mode = t->scene->mode;
     memset(least, 0, dim * sizeof *least);
     memset(most, 0, dim * sizeof *most);
     for (const struct gift *g = t->scene->first[table][id]; g != NULL; g = g->next) {
         const uint32_t made = t->made[g->worker][g->step];
         const float *grads = grads_of(t->scene, g, table);
-        if (made == 0 || (t->scene->bsp && made > clock))
+        if (made == 0 || (mode == RH_MODE_BSP && made > clock))
             continue;
-        const bool must = t->scene->bsp || g->worker == w->rank;
+        const bool must = mode == RH_MODE_BSP || g->worker == w->rank ||
+                          (mode == RH_MODE_SSP && was_here(w, g->worker) &&
+                           made + t->scene->staleness <= clock);
         for (uint32_t d = 0; d < dim; d++) {
             most[d] -= grads[d];
             least[d] -= must ? grads[d] : 0;

@@ -32,12 +32,14 @@ void observer_run(void *arg) {
     rh_close(c);
 }
 
-/* Under bsp also because somebody else's attempt has failed and it went on, or has left in this very clock. */
+/* Where all save together, also because somebody else's attempt has failed and it went on, or has left in this
+ * very clock. */
 bool save_may_fail(const struct trial *t, rh_status s) {
-    static const char alone[] = "under bsp all workers save after",
-                      open[] = "this is no moment for a checkpoint";
-    if (s == RH_EINVAL && t->scene->bsp)
-        return strstr(rh_errmsg(), alone) != NULL || strstr(rh_errmsg(), open) != NULL;
+    static const char *const reasons[] = {"all workers save after the same", "refused before",
+                                          "this is no moment for a checkpoint"};
+    for (int i = 0; i < 3 && s == RH_EINVAL && scene_saves_together(t->scene); i++)
+        if (strstr(rh_errmsg(), reasons[i]) != NULL)
+            return true;
     return s == RH_ETIMEDOUT || s == RH_EUNREACHABLE || s == RH_EMISMATCH || s == RH_EFENCED ||
            s == RH_EIO;
 }

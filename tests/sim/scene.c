@@ -25,16 +25,19 @@ bool step_pushes(const struct step *s) {
 
 static void draw_job(struct scene *p, struct rng *g) {
     static const uint32_t parts[] = {16, 64, 256, 1 << 20};
+    static const rh_mode modes[] = {RH_MODE_ASYNC, RH_MODE_ASYNC, RH_MODE_SSP, RH_MODE_BSP,
+                                    RH_MODE_BSP};
     static const int timeouts_ms[] = {2000, 10000, 60000};
     p->workers = between(g, 1, one_in(g, 4) ? SIM_WORKERS_MAX : 3);
     for (uint32_t i = 0; i < SCENE_LIVES_MAX; i++)
         p->shards[i] = between(g, 1, SIM_SHARDS_MAX);
     p->tables = between(g, 1, SCENE_TABLES_MAX);
-    p->bsp = one_in(g, 2);
+    p->mode = modes[rng_below(g, 5)];
+    p->staleness = p->mode == RH_MODE_SSP ? rng_below(g, 3) : 0;
     for (uint32_t t = 0; t < p->tables; t++) {
         p->dims[t] = between(g, 1, SCENE_DIM_MAX);
         p->rows[t] = SCENE_SHARED;
-        p->adam[t] = p->bsp && one_in(g, 4);
+        p->adam[t] = p->mode == RH_MODE_BSP && one_in(g, 4);
     }
     p->saves = one_in(g, 2);
     p->disk_us = one_in(g, 3) ? 20000 : 200;
@@ -101,7 +104,7 @@ static void draw_clock(struct scene *p, struct rng *g, uint32_t worker) {
         draw_call(p, g, worker);
     if (one_in(g, 3))
         add(p, worker, DO_REST)->n = between(g, 1, one_in(g, 8) ? 3000 : 50);
-    if (p->saves && !p->bsp && one_in(g, 6))
+    if (p->saves && !scene_saves_together(p) && one_in(g, 6))
         add(p, worker, DO_SAVE);
     if (!one_in(g, 3)) /* or what was begun goes on behind the tick */
         add(p, worker, DO_WAIT);
@@ -110,9 +113,10 @@ static void draw_clock(struct scene *p, struct rng *g, uint32_t worker) {
 
 static void draw_scripts(struct scene *p, struct rng *g) {
     const uint32_t clocks = between(g, 2, CLOCKS_MAX);
-    /* Under bsp all save behind the same ticks. */
-    const uint32_t saved =
-        p->saves && p->bsp ? rng_below(g, 1 << CLOCKS_MAX) & rng_below(g, 1 << CLOCKS_MAX) : 0;
+    /* Those who save together do so behind the same ticks. */
+    const uint32_t saved = p->saves && scene_saves_together(p)
+                               ? rng_below(g, 1 << CLOCKS_MAX) & rng_below(g, 1 << CLOCKS_MAX)
+                               : 0;
     for (uint32_t w = 0; w < p->workers; w++) {
         p->steps[w] = malloc(SCENE_STEPS_MAX * sizeof *p->steps[w]);
         if (p->steps[w] == NULL)
@@ -248,11 +252,12 @@ void scene_fini(struct scene *p) {
 }
 
 void scene_describe(const struct scene *p, char *out, size_t cap) {
+    static const char *const modes[] = {"", "async", "ssp", "bsp"};
     snprintf(out, cap,
              "%u workers, %u shards, %u tables, %s, %u pushes, parts of %u bytes, timeouts %d and "
              "%d ms; of a "
              "thousand frames %u lost, %u doubled, %u late; %u mishaps",
-             p->workers, p->shards[0], p->tables, p->bsp ? "bsp" : "async", p->pushes,
-             p->part_bytes, p->op_timeout_ms, p->connect_timeout_ms, p->weather.lost,
-             p->weather.doubled, p->weather.late, p->n_mishaps);
+             p->workers, p->shards[0], p->tables, modes[p->mode], p->pushes, p->part_bytes,
+             p->op_timeout_ms, p->connect_timeout_ms, p->weather.lost, p->weather.doubled,
+             p->weather.late, p->n_mishaps);
 }

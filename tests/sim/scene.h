@@ -6,6 +6,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/wire.h"
 #include "tests/sim/world.h"
+#include "worker/rowhouse.h"
 
 enum {
     SCENE_TABLES_MAX = 3,
@@ -60,7 +61,9 @@ struct scene {
     uint64_t seed;
     uint32_t workers, tables;
     uint32_t shards[SCENE_LIVES_MAX]; /* of each life */
-    bool bsp, saves;
+    rh_mode mode;
+    uint32_t staleness; /* under ssp */
+    bool saves;
     uint32_t disk_us; /* a step on the disk takes up to so long */
     uint32_t dims[SCENE_TABLES_MAX], rows[SCENE_TABLES_MAX];
     bool adam[SCENE_TABLES_MAX]; /* else SGD of lr 1 */
@@ -88,5 +91,10 @@ void scene_fini(struct scene *p);
 void scene_describe(const struct scene *p, char *out, size_t cap);
 
 bool step_pushes(const struct step *s);
+
+/* Workers save together, behind the same tick; else whenever they like. */
+static inline bool scene_saves_together(const struct scene *p) {
+    return p->mode != RH_MODE_ASYNC;
+}
 
 #endif

@@ -31,7 +31,8 @@ rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_clien
     cfg.job = SEATS_JOB;
     cfg.rank = observer ? 0 : n->number;
     cfg.world = p->workers;
-    cfg.mode = p->bsp ? RH_MODE_BSP : RH_MODE_ASYNC;
+    cfg.mode = p->mode;
+    cfg.staleness = p->staleness;
     cfg.observer = observer;
     cfg.op_timeout_ms = p->op_timeout_ms;
     cfg.connect_timeout_ms = p->connect_timeout_ms;

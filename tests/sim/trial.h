@@ -22,6 +22,8 @@ struct worker {
         uint32_t step;
     } flights[FLIGHTS_MAX];
     uint32_t n_flights;
+    bool joined; /* in this life, ... */
+    int64_t joined_us;
     bool shifted; /* it has begun behind clock 0 */
     bool gone;    /* it has said goodbye, and all shards have heard it */
     const char *doing;

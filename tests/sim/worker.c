@@ -167,11 +167,11 @@ static bool set_cursor(struct worker *k, uint32_t at) {
 static bool save(struct worker *k) {
     static const char shared[] = "shared";
     const char own[] = {'w', (char)('0' + k->rank), '\0'};
-    /* Under bsp the tick may have marked for it already, and the cursor is that of the tick. */
-    if (!k->t->scene->bsp && !set_cursor(k, k->at + 1))
+    /* Where all save together the tick may have marked for it already, and the cursor is that of the tick. */
+    if (!scene_saves_together(k->t->scene) && !set_cursor(k, k->at + 1))
         return false;
     says(k, "rh_save");
-    rh_status s = rh_save(k->c, k->t->scene->bsp || k->at % 2 == 0 ? shared : own);
+    rh_status s = rh_save(k->c, scene_saves_together(k->t->scene) || k->at % 2 == 0 ? shared : own);
     if (s == RH_OK && !dead(k)) {
         save_note(k->t, k->c);
         return !dead(k);
@@ -301,6 +301,8 @@ static bool work(struct worker *k) {
         k->shifted = rh_clock(k->c) > 0;
     else if (!resume(k))
         return false;
+    k->joined = true;
+    k->joined_us = world_of(k)->now_us;
     if (!open_tables(k))
         return false;
     for (; k->at < k->t->scene->n_steps[k->rank]; k->at++)
