@@ -335,7 +335,7 @@ kill-long: all $(BUILD)/tests/test_kill_save
 
 ## chaos: one fault after the other strikes a job of real processes [SECONDS=600] [SEED=N]
 .PHONY: chaos
-SECONDS := 600
+chaos: SECONDS := 600
 chaos: all $(BUILD)/tests/test_chaos
 	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=1000000 RH_TEST_SECONDS=$(SECONDS) $(if $(SEED),RH_TEST_SEED=$(SEED)) \
 	    tests/integration/run.sh $(BUILD)/tests/test_chaos; grep -h '^|' $(BUILD)/tests/log/test_chaos.txt
