@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "ps/ckpt_folder.h"
 #include "ps/ckpt_shard.h"
 #include "ps/shard_inner.h"
@@ -91,13 +92,16 @@ static void read_aside(struct shard_task *t) {
     struct reading *k = (struct reading *)t;
     struct ckpt_fd folder;
     struct ckpt_manifest m;
-    k->status = ckpt_open(k->io, k->name, &folder, &m);
+    k->status = FAILPOINT_STATUS("aside.before");
+    if (k->status == RH_OK)
+        k->status = ckpt_open(k->io, k->name, &folder, &m);
     if (k->status == RH_OK) {
         k->status = ckpt_shard_restore(k->into, &folder, &m, k->name);
         k->generation = m.generation;
         ckpt_manifest_fini(&m);
         ckpt_drop(&folder);
     }
+    FAILPOINT("aside.after");
     snprintf(k->text, sizeof k->text, "%s", k->status == RH_OK ? "" : err_text());
 }
 
@@ -226,6 +230,7 @@ static void take(struct shard *s, struct shard *from) {
 /* Another life: frames of this one are fenced from now on. */
 static void put_in_place(struct shard *s) {
     const struct reading *k = s->reading;
+    FAILPOINT("replace.before");
     take(s, k->into);
     for (uint32_t i = 0; i < s->n_sessions; i++)
         if (s->sessions[i] != NULL && s->sessions[i]->inc < s->inc_floor)
@@ -274,6 +279,7 @@ static void on_place(struct shard *s, uint32_t peer, const struct head *h,
         return;
     }
     put_in_place(s);
+    FAILPOINT("replace.after");
     say_done(s, peer, h);
 }
 
@@ -300,6 +306,7 @@ void restores_frame(struct shard *s, uint32_t peer, const struct head *h, struct
     if (!bad && s->restored.times > 0 && m.ticket == s->restored.ticket) {
         if (m.step == 2 && !(h->flags & WIRE_UNDO))
             s->state = MSG_WHOLE;
+        FAILPOINT("replace.told");
         say_done(s, peer, h);
         return;
     }

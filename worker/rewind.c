@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/failpoint.h"
+
 enum { READ = 1, IN_PLACE = 2 }; /* steps that are done */
 
 rh_status rewind_init(struct rewind *g, struct poll *p, const char *name, uint32_t ticket) {
@@ -150,11 +152,14 @@ static rh_status go(struct rewind *g, uint32_t first, uint32_t n, uint32_t step)
 }
 
 rh_status rewind_place(struct rewind *g, bool *nothing) {
+    FAILPOINT("worker.back.before");
     rh_status s = go(g, 0, 1, 1);
+    FAILPOINT("worker.back.lead");
     /* What the lead has refused was not done; what it has not answered may have been. */
     *nothing = s != RH_OK && s != RH_ETIMEDOUT && s != RH_EUNREACHABLE;
     if (s == RH_OK)
         s = go(g, 1, g->p->c->shards - 1, 1);
+    FAILPOINT("worker.back.all");
     return s == RH_OK ? go(g, 0, 1, 2) : s;
 }
 
