@@ -115,20 +115,20 @@ static void kill_saver_at_commit(struct world *w, struct rng *g) {
 /* ---- a trial ---- */
 
 const struct fault faults_mild[] = {
-    {"server stopped, 0.1 to 3 s", stop_server, 14},
-    {"all servers stopped, 0.1 to 1.5 s", stop_all_servers, 5},
-    {"worker stopped, 0.1 to 3 s", stop_worker, 10},
-    {"connection cut", cut, 26},
-    {"2 to 5 connections cut", cut_many, 14},
-    {"half-open, 0.1 to 2 s", half_open, 10},
-    {"black hole, 0.1 to 3 s", black_hole, 6},
-    {"one byte a second, 1.5 to 4 s", trickle, 4},
-    {"held up, to 0.5 s", delay, 8},
-    {"who saves killed", kill_saver, 4},
-    {"who saves killed at its commit", kill_saver_at_commit, 3},
-    {"half-open, 12 to 20 s", half_open_long, 1},
-    {"black hole, 12 to 20 s", black_hole_long, 1},
-    {"server stopped, 9 to 20 s", stop_server_long, 1},
+    {"server stopped, 0.1 to 3 s", stop_server, 14, false},
+    {"all servers stopped, 0.1 to 1.5 s", stop_all_servers, 5, false},
+    {"worker stopped, 0.1 to 3 s", stop_worker, 10, false},
+    {"connection cut", cut, 26, false},
+    {"2 to 5 connections cut", cut_many, 14, false},
+    {"half-open, 0.1 to 2 s", half_open, 10, false},
+    {"black hole, 0.1 to 3 s", black_hole, 6, false},
+    {"one byte a second, 1.5 to 4 s", trickle, 4, false},
+    {"held up, to 0.5 s", delay, 8, false},
+    {"who saves killed", kill_saver, 4, false},
+    {"who saves killed at its commit", kill_saver_at_commit, 3, false},
+    {"half-open, 12 to 20 s", half_open_long, 1, false},
+    {"black hole, 12 to 20 s", black_hole_long, 1, false},
+    {"server stopped, 9 to 20 s", stop_server_long, 1, false},
 };
 const uint32_t faults_mild_n = sizeof faults_mild / sizeof *faults_mild;
 
@@ -145,6 +145,7 @@ const struct fault *faults_draw(const struct fault *all, uint32_t n, struct rng 
 int64_t faults_try(struct world *w, const struct fault *f, struct rng *g, struct tally *t) {
     world_await_steps(w, FAULTS_STEPS);
     sleep_some(g, 0, 50);
+    const uint64_t rollbacks = world_rollbacks(w);
     printf("%s: ", f->kind);
     fflush(stdout);
     f->strike(w, g);
@@ -154,6 +155,7 @@ int64_t faults_try(struct world *w, const struct fault *f, struct rng *g, struct
     printf("steps again after %" PRId64 " ms; lost %" PRIu64 ", doubled %" PRIu64 "\n", took_ms,
            wrong.lost, wrong.doubled);
     fflush(stdout);
+    ck_assert_msg(!f->goes_back || world_rollbacks(w) > rollbacks, "no worker has gone back");
     t->fired++;
     t->lost += wrong.lost;
     t->doubled += wrong.doubled;

@@ -17,8 +17,8 @@ enum {
 struct fault {
     const char *kind;
     void (*strike)(struct world *w, struct rng *g);
-    /* Of 100, how often it is drawn. */
-    uint32_t share;
+    uint32_t share; /* of all, how often it is drawn */
+    bool goes_back; /* the job must, and some worker notice */
 };
 
 struct tally {
@@ -30,6 +30,9 @@ struct tally {
 /* Those that no server and no worker dies of. */
 extern const struct fault faults_mild[];
 extern const uint32_t faults_mild_n;
+/* Those that they die of. */
+extern const struct fault faults_hard[];
+extern const uint32_t faults_hard_n;
 
 /* One of them, by their shares. */
 const struct fault *faults_draw(const struct fault *all, uint32_t n, struct rng *g);

@@ -49,7 +49,8 @@ static void rest(struct gauge *g, int64_t until_ms, int64_t calm_from_ms) {
 
 static uint32_t all_faults(struct fault *all) {
     memcpy(all, faults_mild, faults_mild_n * sizeof *all);
-    return faults_mild_n;
+    memcpy(all + faults_mild_n, faults_hard, faults_hard_n * sizeof *all);
+    return faults_mild_n + faults_hard_n;
 }
 
 START_TEST(a_job_lives_through_all_of_it) {

@@ -271,23 +271,38 @@ void world_await_worker_death(struct world *w, uint32_t rank, const char *point)
     await_death(w, &w->workers[rank], point);
 }
 
-/* Of whatever is the last one when it is asked; another may replace it meanwhile, or a server die. */
+static rh_status restore_last(const struct world *w) {
+    rh_client *c = NULL;
+    rh_checkpoint_info is = {.size = sizeof is};
+    rh_config cfg;
+    rh_config_init(&cfg);
+    cfg.servers = w->servers.list;
+    cfg.observer = 1;
+    rh_status s = rh_connect(&cfg, &c);
+    s = s == RH_OK ? rh_last_checkpoint(c, &is) : s;
+    s = s == RH_OK ? rh_restore(c, is.name) : s;
+    rh_close(c);
+    return s;
+}
+
+/* To whatever is the last one when it is asked; another may replace it meanwhile, or a server die. */
 static void go_back(const struct world *w) {
     const int64_t until_ms = job_now_ms() + WORLD_PATIENCE_MS;
-    rh_status s;
-    do {
-        rh_client *c = NULL;
-        rh_checkpoint_info is = {.size = sizeof is};
-        rh_config cfg;
-        rh_config_init(&cfg);
-        cfg.servers = w->servers.list;
-        cfg.observer = 1;
-        s = rh_connect(&cfg, &c);
-        s = s == RH_OK ? rh_last_checkpoint(c, &is) : s;
-        s = s == RH_OK ? rh_restore(c, is.name) : s;
-        rh_close(c);
+    while (restore_last(w) != RH_OK)
         ck_assert_msg(job_now_ms() < until_ms, "going back: %s", rh_errmsg());
-    } while (s != RH_OK);
+}
+
+void world_kill_restorer(struct world *w, const char *failpoint) {
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setenv("RH_FAILPOINTS", failpoint, 1);
+        while (restore_last(w) != RH_OK)
+            usleep(10000);
+        _exit(0);
+    }
+    await_death(w, &pid, failpoint);
 }
 
 void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints) {
@@ -356,6 +371,13 @@ void world_await_saves(struct world *w, uint64_t more) {
 
 void world_await_failed_saves(struct world *w, uint64_t all) {
     await(w, &w->told->failed_saves, all, "saves that fail");
+}
+
+uint64_t world_rollbacks(const struct world *w) {
+    uint64_t n = 0;
+    for (uint32_t rank = 0; rank < WORLD_WORKERS; rank++)
+        n += atomic_load(&w->told->rollbacks[rank]);
+    return n;
 }
 
 /* ---- the oracle ---- */

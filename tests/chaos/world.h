@@ -48,7 +48,7 @@ void world_end(struct world *w);
  * False: it has died before it listened. */
 void world_kill_server(struct world *w, uint32_t i);
 bool world_restart_server(struct world *w, uint32_t i, const char *failpoints);
-/* Waits until a failpoint has killed it. */
+/* Waits until that failpoint has killed it. */
 void world_await_server_death(struct world *w, uint32_t i, const char *point);
 
 /* SIGKILL to a worker: half a step of it may be in the tables. So its successor comes when the job has gone
@@ -60,6 +60,9 @@ void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints
 /* Returns in the midst of a save. */
 void world_await_save(struct world *w);
 /* Another one saves from now on. */
+/* One who takes the job back to its last checkpoint, by rh_restore, and dies at a place of that. */
+void world_kill_restorer(struct world *w, const char *failpoint);
+
 void world_kill_saver(struct world *w);
 void world_await_saver_death(struct world *w, const char *point);
 void world_restart_saver(struct world *w, const char *failpoints);
@@ -72,6 +75,9 @@ int64_t world_await_steps(struct world *w, uint64_t more);
 void world_await_saves(struct world *w, uint64_t more);
 /* So many have failed since the beginning. */
 void world_await_failed_saves(struct world *w, uint64_t all);
+
+/* How often workers have noticed that the job went back. */
+uint64_t world_rollbacks(const struct world *w);
 
 /* Stops the workers at a step, compares every row with the model, and lets them go on. */
 struct sums_wrong world_check(struct world *w);

@@ -20,13 +20,15 @@ static int seconds(void) {
     return given != NULL ? atoi(given) : 0;
 }
 
-/* One of each of the first, or as many as the time allows. */
-static void strike_with(const struct fault *all, uint32_t n, uint32_t first, struct rng *g) {
+/* One of each, and the last one some more times; or as many as the time allows. */
+static void strike_with(const struct fault *all, uint32_t n, uint32_t more, struct rng *g) {
     struct tally tallies[KINDS_MAX] = {{0}};
     const int64_t until_ms = job_now_ms() + (int64_t)seconds() * 1000;
     ck_assert_uint_le(n, KINDS_MAX);
-    for (uint32_t i = 0; seconds() == 0 && i < first; i++)
-        faults_try(&world, &all[i], g, &tallies[i]);
+    for (uint32_t i = 0; seconds() == 0 && i < n + more; i++) {
+        const uint32_t k = i < n ? i : n - 1;
+        faults_try(&world, &all[k], g, &tallies[k]);
+    }
     while (job_now_ms() < until_ms) {
         const struct fault *f = faults_draw(all, n, g);
         faults_try(&world, f, g, &tallies[f - all]);
@@ -34,13 +36,34 @@ static void strike_with(const struct fault *all, uint32_t n, uint32_t first, str
     faults_print(all, n, tallies);
 }
 
-START_TEST(nothing_is_lost_or_doubled_where_nobody_dies) {
-    static const rh_mode modes[] = {RH_MODE_ASYNC, RH_MODE_BSP};
+static void strike(const char *seed, rh_mode mode, const struct fault *all, uint32_t n,
+                   uint32_t more) {
     struct rng g;
-    rng_init(&g, test_seed("chaos"), (uint64_t)_i);
-    world_begin(&world, modes[_i], SAVE_EVERY_MS, NULL);
-    strike_with(faults_mild, faults_mild_n, faults_mild_n - 3, &g);
+    rng_init(&g, test_seed(seed), (uint64_t)mode);
+    world_begin(&world, mode, SAVE_EVERY_MS, NULL);
+    strike_with(all, n, more, &g);
     world_end(&world);
+}
+
+/* The last three take longer than is good for `make test`. */
+START_TEST(nothing_is_lost_or_doubled_where_nobody_dies) {
+    strike("chaos", RH_MODE_ASYNC, faults_mild, faults_mild_n - (seconds() == 0 ? 3 : 0), 0);
+}
+END_TEST
+
+START_TEST(likewise_under_bsp) {
+    enum { FIRST = 2, SOME = 4 };
+    if (seconds() == 0)
+        strike("chaos", RH_MODE_BSP, faults_mild + FIRST, SOME, 0);
+    else
+        strike("chaos", RH_MODE_BSP, faults_mild, faults_mild_n, 0);
+}
+END_TEST
+
+/* The last kind is a kill at one of many places. */
+START_TEST(nothing_is_lost_or_doubled_whoever_dies) {
+    static const rh_mode modes[] = {RH_MODE_ASYNC, RH_MODE_BSP};
+    strike("kills", modes[_i], faults_hard, faults_hard_n, 4);
 }
 END_TEST
 
@@ -63,13 +86,20 @@ START_TEST(a_disk_that_fails_and_a_server_that_dawdles_cost_no_step) {
 }
 END_TEST
 
-int main(void) {
-    TCase *tc = tcase_create("chaos");
+static TCase *begin_case(Suite *s, const char *name) {
+    TCase *tc = tcase_create(name);
     tcase_add_checked_fixture(tc, scratch_enter, scratch_leave);
     tcase_set_timeout(tc, 230 + 2 * seconds());
-    tcase_add_loop_test(tc, nothing_is_lost_or_doubled_where_nobody_dies, 0, 2);
-    tcase_add_test(tc, a_disk_that_fails_and_a_server_that_dawdles_cost_no_step);
-    Suite *s = suite_create("chaos");
     suite_add_tcase(s, tc);
+    return tc;
+}
+
+int main(void) {
+    Suite *s = suite_create("chaos");
+    TCase *mild = begin_case(s, "mild"), *hard = begin_case(s, "hard");
+    tcase_add_test(mild, nothing_is_lost_or_doubled_where_nobody_dies);
+    tcase_add_test(mild, likewise_under_bsp);
+    tcase_add_test(mild, a_disk_that_fails_and_a_server_that_dawdles_cost_no_step);
+    tcase_add_loop_test(hard, nothing_is_lost_or_doubled_whoever_dies, 0, 2);
     return job_main(s);
 }
