@@ -347,6 +347,59 @@ START_TEST(bsp_results_are_exact_over_a_net_that_loses_doubles_and_reorders) {
 }
 END_TEST
 
+/* ---- one of two shards is cut off ---- */
+
+/* A push to both is under way, and the second does not hear it. */
+static void begin_cut_off(struct scene *s, struct lossy_counts *counts, rh_op **op) {
+    rh_config cfg;
+    struct roster r;
+    struct net *local;
+    static uint64_t ids[ROWS];
+    static float ones[ROWS * DIM_MAX];
+    memset(s, 0, sizeof *s);
+    rh_config_init(&cfg);
+    cfg.servers = "local:2";
+    cfg.op_timeout_ms = 3000;
+    ok(s, local_open(&cfg, &r, &local));
+    s->net = lossy_net_new(local, &(struct lossy_config){.seed = 1, .counts = counts});
+    struct client_time time = {time_now, time_pause, &s->now_ms};
+    ok(s, connect_over(&cfg, s->net, &r, &time, &s->c));
+    s->t[0] = open_one(s, 0);
+    for (uint64_t i = 0; i < ROWS; i++)
+        ids[i] = i;
+    lossy_net_cut(s->net, s->c->links[1].cfg.peer, true);
+    ok(s, rh_push_begin(s->t[0], ids, ROWS, ones, op));
+}
+
+START_TEST(a_clock_ends_nowhere_before_every_shard_has_acked_its_ops) {
+    static struct scene s;
+    struct lossy_counts counts = {0};
+    rh_op *op;
+    begin_cut_off(&s, &counts, &op);
+    ck_assert_int_eq(rh_tick(s.c), RH_ETIMEDOUT);
+    ck_assert_ptr_nonnull(strstr(rh_errmsg(), "shard 1"));
+    ck_assert_uint_eq(counts.sent[WIRE_TICK], 0);
+    lossy_net_cut(s.net, 0, false);
+    ok(&s, rh_wait(&op, 60000)); /* it is sent again */
+    ok(&s, rh_tick(s.c));
+    ck_assert_uint_eq(counts.sent[WIRE_TICK], 2);
+    ck_assert_uint_eq(rh_clock(s.c), 1);
+    rh_close(s.c);
+    ck_assert_uint_eq(counts.sent[WIRE_BYE], 2);
+}
+END_TEST
+
+START_TEST(a_worker_whose_pushes_are_not_acked_says_goodbye_nowhere) {
+    static struct scene s;
+    struct lossy_counts counts = {0};
+    rh_op *op;
+    begin_cut_off(&s, &counts, &op);
+    rh_close(s.c);
+    ck_assert_uint_gt(counts.sent[WIRE_PUSH], 1);
+    ck_assert_uint_eq(counts.sent[WIRE_BYE], 0);
+}
+END_TEST
+
 START_TEST(a_net_that_loses_everything_ends_in_eunreachable_at_the_deadline) {
     static struct scene s;
     memset(&s, 0, sizeof s);
@@ -371,6 +424,8 @@ int main(void) {
     tcase_set_timeout(t, 100);
     tcase_add_test(t, async_results_are_exact_over_a_net_that_loses_doubles_and_reorders);
     tcase_add_test(t, bsp_results_are_exact_over_a_net_that_loses_doubles_and_reorders);
+    tcase_add_test(t, a_clock_ends_nowhere_before_every_shard_has_acked_its_ops);
+    tcase_add_test(t, a_worker_whose_pushes_are_not_acked_says_goodbye_nowhere);
     tcase_add_test(t, a_net_that_loses_everything_ends_in_eunreachable_at_the_deadline);
     suite_add_tcase(suite, t);
     return job_main(suite);

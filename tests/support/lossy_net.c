@@ -2,7 +2,6 @@
  * which may be after many others, or never. */
 #include "tests/support/lossy_net.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/rng.h"
@@ -19,7 +18,9 @@ struct lossy_net {
     struct net net; /* first */
     struct net *inner;
     struct lossy_config cfg;
-    struct lossy_counts counts;
+    struct lossy_counts *counts, own_counts;
+    bool is_cut;
+    uint32_t cut; /* the peer that is_cut speaks of */
     struct rng rng;
     struct parcel out[DRAWER], in[DRAWER]; /* late ones; empty where frame is NULL */
     struct parcel ready[READY];            /* for recv: a ring */
@@ -35,12 +36,12 @@ static bool chance(struct lossy_net *l, uint32_t percent) {
 }
 
 static void pass_out(struct lossy_net *l, struct parcel p) {
-    l->counts.passed++;
+    l->counts->passed++;
     l->inner->ops->send(l->inner, p.peer, p.frame);
 }
 
 static void pass_in(struct lossy_net *l, struct parcel p) {
-    l->counts.passed++;
+    l->counts->passed++;
     if (l->n == READY) {
         frame_unref(p.frame);
         return;
@@ -60,16 +61,16 @@ static struct parcel delay(struct lossy_net *l, struct parcel *drawer, struct pa
 static void travel(struct lossy_net *l, struct parcel p, struct parcel *drawer,
                    void (*pass)(struct lossy_net *, struct parcel)) {
     if (chance(l, l->cfg.lost)) {
-        l->counts.lost++;
+        l->counts->lost++;
         frame_unref(p.frame);
         return;
     }
     if (chance(l, l->cfg.doubled)) {
-        l->counts.doubled++;
+        l->counts->doubled++;
         pass(l, (struct parcel){frame_ref(p.frame), p.peer});
     }
     if (chance(l, l->cfg.late)) {
-        l->counts.late++;
+        l->counts->late++;
         p = delay(l, drawer, p);
     }
     if (p.frame != NULL)
@@ -88,7 +89,11 @@ static void lossy_hangup(struct net *n, uint32_t peer) {
 
 static rh_status lossy_send(struct net *n, uint32_t peer, struct frame *f) {
     struct lossy_net *l = lossy(n);
-    travel(l, (struct parcel){f, peer}, l->out, pass_out);
+    l->counts->sent[f->data[5]]++;
+    if (!l->is_cut || peer != l->cut)
+        travel(l, (struct parcel){f, peer}, l->out, pass_out);
+    else
+        frame_unref(f);
     return RH_OK;
 }
 
@@ -146,10 +151,17 @@ struct net *lossy_net_new(struct net *inner, const struct lossy_config *c) {
     l->net = (struct net){&net_lossy, inner->pool};
     l->inner = inner;
     l->cfg = *c;
+    l->counts = c->counts != NULL ? c->counts : &l->own_counts;
     rng_init(&l->rng, c->seed, 1);
     return &l->net;
 }
 
+void lossy_net_cut(struct net *n, uint32_t peer, bool cut) {
+    struct lossy_net *l = lossy(n);
+    l->is_cut = cut;
+    l->cut = peer;
+}
+
 struct lossy_counts lossy_net_counts(const struct net *n) {
-    return ((const struct lossy_net *)n)->counts;
+    return *((const struct lossy_net *)n)->counts;
 }
