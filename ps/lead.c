@@ -200,6 +200,7 @@ static rh_status not_there(const struct shard *s, const char *name) {
 
 static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t number,
                             struct table **out) {
+    const uint32_t before = s->n_tables;
     if (number > SHARD_TABLES_MAX)
         return err_set(RH_ELIMIT, "a job has at most %d tables, dropped ones included",
                        SHARD_TABLES_MAX);
@@ -223,8 +224,10 @@ static rh_status make_table(struct shard *s, const struct msg_open *m, uint32_t 
     FAILPOINT("table.before");
     rh_status st =
         table_new(m->name, number, &m->spec, s->cfg.shard, s->cfg.shards, &s->tables[number - 1]);
-    if (st != RH_OK)
+    if (st != RH_OK) {
+        s->n_tables = before; /* a number that nobody has heard of would stop every checkpoint */
         return st;
+    }
     s->freezes += m->spec.frozen;
     *out = s->tables[number - 1];
     FAILPOINT("table.after");
