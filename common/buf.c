@@ -30,7 +30,7 @@ void buf_fini(struct buf *b) {
 
 void buf_clear(struct buf *b) {
     b->len = 0;
-    b->bad = false;
+    b->bad = b->no_memory = false;
 }
 
 /* need is at most b->max. Doubling keeps the cost of many small puts linear. */
@@ -41,6 +41,7 @@ static bool enlarge(struct buf *b, size_t need) {
     if (cap > b->max)
         cap = b->max;
     uint8_t *p = realloc(b->p, cap);
+    b->no_memory = p == NULL;
     if (p == NULL)
         return false;
     b->p = p;

@@ -15,8 +15,9 @@
 struct buf {
     uint8_t *p;
     size_t len, cap, max;
-    bool fixed; /* p is the caller's and does not grow */
-    bool bad;   /* something did not fit, or memory ran out */
+    bool fixed;     /* p is the caller's and does not grow */
+    bool bad;       /* something did not fit, or memory ran out */
+    bool no_memory; /* it is bad for that */
 };
 
 void buf_init(struct buf *b, size_t max); /* empty; grows on demand, never beyond max */

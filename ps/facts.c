@@ -157,6 +157,8 @@ void facts_answer(struct shard *s, uint32_t peer, const struct head *h, uint32_t
         st = put_life(s, what & ~MSG_ASK_LIFE, &b);
     else
         st = put_tables(s, what, clock_of(s, h), &b);
+    if (st == RH_OK && b.no_memory)
+        st = err_set(RH_ENOMEM, "no memory for the facts of shard %u", s->cfg.shard);
     if (st == RH_OK && b.bad)
         st = err_set(RH_ELIMIT, "the facts of shard %u do not fit a frame", s->cfg.shard);
     if (st == RH_OK)

@@ -68,6 +68,8 @@ rh_status ticks_put_counts(const rh_client *c, const char *what, struct buf *b, 
                          .table = t->number, .pushed = t->pushed, .lr = t->lr, .pushes = pushes});
         ++*n;
     }
+    if (b->no_memory)
+        return err_set(RH_ENOMEM, "%s: no memory to count its pushes", what);
     return b->bad ? err_set(RH_ELIMIT, "%s: a worker pushes to at most %d tables", what,
                             WIRE_SECTIONS_MAX)
                   : RH_OK;
