@@ -46,7 +46,6 @@ static rh_status ask_and_wait(rh_client *c, uint32_t first, uint32_t n, uint32_t
 
 static bool take_shard(rh_op *op, const struct op_request *q, const struct head *h,
                        struct rd *body) {
-    (void)q;
     (void)h;
     struct facts_shard *f = op->sink;
     msg_get_shard_facts(body, &f->shard);
@@ -54,7 +53,7 @@ static bool take_shard(rh_op *op, const struct op_request *q, const struct head 
         return false;
     f->members = calloc(f->shard.members + 1, sizeof *f->members);
     if (f->members == NULL)
-        return false;
+        return op_no_memory(op, q, body);
     for (uint32_t i = 0; i < f->shard.members; i++)
         msg_get_member_facts(body, &f->members[i]);
     f->pid = rd_u32(body);
@@ -86,7 +85,7 @@ struct tables {
     uint32_t n;
 };
 
-/* The table's place in the list, made if need be. */
+/* The table's place in the list, made if need be; NULL: no memory. */
 static struct facts_table *place(struct tables *all, const struct msg_table_facts *m) {
     uint32_t i = all->n;
     while (i > 0 && all->list[i - 1].table.table > m->table)
@@ -110,7 +109,6 @@ static struct facts_table *place(struct tables *all, const struct msg_table_fact
 
 static bool take_tables(rh_op *op, const struct op_request *q, const struct head *h,
                         struct rd *body) {
-    (void)q;
     (void)h;
     struct tables *all = op->sink;
     uint32_t n = rd_u32(body);
@@ -119,9 +117,11 @@ static bool take_tables(rh_op *op, const struct op_request *q, const struct head
     for (uint32_t i = 0; i < n; i++) {
         struct msg_table_facts m;
         msg_get_table_facts(body, &m);
-        struct facts_table *t = body->bad ? NULL : place(all, &m);
-        if (t == NULL)
+        if (body->bad)
             return false;
+        struct facts_table *t = place(all, &m);
+        if (t == NULL)
+            return op_no_memory(op, q, body);
         t->shards++;
         t->table.touched += m.touched;
         t->table.skipped += m.skipped;
@@ -161,9 +161,8 @@ rh_status facts_ask_table(rh_client *c, uint32_t number, struct facts_table *out
 
 /* ---- a table's life ---- */
 
+/* False: no memory. */
 static bool saw(struct facts_life *l, const struct msg_count *c) {
-    if (c->rank >= RANKS_MAX)
-        return false;
     if (c->rank >= l->workers) {
         uint64_t *p = realloc(l->pushes, (c->rank + 1) * sizeof *p);
         if (p == NULL)
@@ -179,7 +178,6 @@ static bool saw(struct facts_life *l, const struct msg_count *c) {
 
 static bool take_life(rh_op *op, const struct op_request *q, const struct head *h,
                       struct rd *body) {
-    (void)q;
     (void)h;
     struct facts_life *l = op->sink;
     struct msg_life m;
@@ -193,8 +191,10 @@ static bool take_life(rh_op *op, const struct op_request *q, const struct head *
     for (uint32_t i = 0; i < m.count; i++) {
         struct msg_count c;
         msg_get_count(body, &c);
-        if (body->bad || !saw(l, &c))
+        if (body->bad || c.rank >= RANKS_MAX)
             return false;
+        if (!saw(l, &c))
+            return op_no_memory(op, q, body);
     }
     return true;
 }

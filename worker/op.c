@@ -200,6 +200,12 @@ static void finish(rh_op *op) {
     op_recycle(op);
 }
 
+bool op_no_memory(rh_op *op, const struct op_request *q, struct rd *body) {
+    body->p = body->end;
+    keep_failure(op, q->shard, RH_ENOMEM, "no memory for its answer");
+    return true;
+}
+
 static void done(struct request *r, rh_status status, const char *text) {
     struct op_request *q = request_of(r);
     rh_op *op = q->op;

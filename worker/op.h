@@ -80,6 +80,10 @@ struct op_request *op_add_request(rh_op *op, uint32_t shard, enum wire_kind kind
 rh_status op_ask(rh_op *op, uint32_t shard, enum wire_kind kind, const struct buf *body,
                  uint16_t sections) MUST_CHECK;
 
+/* For take: there is no memory for this answer. That is the operation's failure, not the session's.
+ * Reads the answer to its end; true. */
+bool op_no_memory(rh_op *op, const struct op_request *q, struct rd *body);
+
 /* ---- with the lock held ---- */
 
 /*
