@@ -218,6 +218,9 @@ $(CHECKS): $(BUILD)/tests/%: $(OBJ)/tests/integration/%.o $(OBJ)/inner.a
 $(SOAK): $(call objects,$(SOAK_MAIN)) $(OBJ)/inner.a
 	$(call say,LINK)
 	$(link) -pie $(CHECK_LIBS) $(LIBS)
+# Every allocation of our own objects goes through tests/support/no_memory.c there.
+NO_MEMORY := malloc calloc realloc aligned_alloc strdup free mmap munmap
+$(BUILD)/tests/test_no_memory: LDFLAGS += $(NO_MEMORY:%=-Wl,--wrap=%)
 
 $(BENCH): $(BENCH_OBJS) $(OBJ)/inner.a
 	$(call say,LINK)
