@@ -156,6 +156,16 @@ void msg_get_init(struct rd *r, struct msg_init *m) {
     rd_must(r, rd_u32(r) == 0);
 }
 
+void msg_put_cancel(struct buf *b, const struct msg_cancel *m) {
+    buf_put_u32(b, m->call);
+    buf_put_u32(b, 0);
+}
+
+void msg_get_cancel(struct rd *r, struct msg_cancel *m) {
+    m->call = rd_u32(r);
+    rd_must(r, rd_u32(r) == 0);
+}
+
 void msg_put_drop(struct buf *b, const struct msg_drop *m) {
     buf_put_u32(b, m->table);
     buf_put_u32(b, 0);

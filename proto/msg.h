@@ -78,6 +78,9 @@ struct msg_init {
 struct msg_drop {
     uint32_t table;
 };
+struct msg_cancel {
+    uint32_t call; /* of this clock: what is held of it is let go */
+};
 enum { MSG_COUNT_BYTES = 16 };
 void msg_put_reset(struct buf *b, const struct msg_reset *m);
 void msg_get_reset(struct rd *r, struct msg_reset *m);
@@ -85,6 +88,8 @@ void msg_put_count(struct buf *b, const struct msg_count *m);
 void msg_get_count(struct rd *r, struct msg_count *m);
 void msg_put_init(struct buf *b, const struct msg_init *m);
 void msg_get_init(struct rd *r, struct msg_init *m);
+void msg_put_cancel(struct buf *b, const struct msg_cancel *m);
+void msg_get_cancel(struct rd *r, struct msg_cancel *m);
 void msg_put_drop(struct buf *b, const struct msg_drop *m);
 void msg_get_drop(struct rd *r, struct msg_drop *m);
 struct msg_freeze_ids {

@@ -40,6 +40,7 @@ static const struct kind {
     [WIRE_COMMIT] = {.name = "COMMIT"},
     [WIRE_CURSOR] = {.name = "CURSOR"},
     [WIRE_RESTORE] = {.name = "RESTORE", .flags = WIRE_UNDO},
+    [WIRE_CANCEL] = {.name = "CANCEL", .op = true},
     [WIRE_WELCOME] = {.name = "WELCOME"},
     [WIRE_ACK] = {.name = "ACK"},
     [WIRE_ROWS] = {.name = "ROWS", .sections = true},

@@ -50,6 +50,7 @@ enum wire_kind {
     WIRE_COMMIT = 20,
     WIRE_CURSOR = 21,
     WIRE_RESTORE = 22,
+    WIRE_CANCEL = 23,
     WIRE_REQUESTS_END,
 
     WIRE_WELCOME = 65,

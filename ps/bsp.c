@@ -171,6 +171,15 @@ static rh_status close_one(struct shard *s, uint64_t clock) {
     return st;
 }
 
+void bsp_cancel(struct session *w, const struct head *h, uint32_t call) {
+    for (struct waiting **at = &w->held.first; *at != NULL;) {
+        if (in_clock(*at, h->num.clock) && (*at)->head.num.call == call)
+            waiting_free(waiting_remove(&w->held, at));
+        else
+            at = &(*at)->next;
+    }
+}
+
 void bsp_close(struct shard *s) {
     uint64_t until = over(s), from = s->closed;
     while (s->closed < until && s->broken == RH_OK) {

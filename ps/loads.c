@@ -40,6 +40,8 @@ static void read_on(struct shard *s, struct stage *k, const struct msg_stage *m)
         stage_fail(k, shard_no_table(s, "STAGE", k->table));
     else
         stage_read(k, t, s->cfg.shard, s->cfg.shards);
+    if (k->status == RH_OK && s->mode == MODE_BSP && limits_hold(s, 0) != RH_OK)
+        stage_fail(k, RH_ELIMIT);
 }
 
 static void answer(struct shard *s, struct session *w, const struct head *h,
@@ -141,6 +143,9 @@ rh_status loads_take(struct shard *s, struct session *w, const struct head *h, s
     if (st != RH_OK)
         return st;
     if (s->mode == MODE_BSP) {
+        st = limits_hold(s, f->len);
+        if (st != RH_OK)
+            return st;
         struct waiting *op = waiting_new(h, f);
         if (op == NULL)
             return err_set(RH_ENOMEM, "no memory to hold an op of worker %u", w->rank);

@@ -108,12 +108,19 @@ rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f
 }
 
 /* Keeps a taken op until its clock closes. */
-static rh_status hold(struct session *w, const struct head *h, struct frame *f) {
+static rh_status keep(struct session *w, const struct head *h, struct frame *f) {
     struct waiting *op = waiting_new(h, f);
     if (op == NULL)
         return err_set(RH_ENOMEM, "no memory to hold an op of worker %u", w->rank);
     waiting_append(&w->held, op);
     return RH_OK;
+}
+
+/* The same of what may be refused: not of the end of a clock, which lets go of all the others. */
+static rh_status hold(const struct shard *s, struct session *w, const struct head *h,
+                      struct frame *f) {
+    rh_status st = limits_hold(s, f->len);
+    return st == RH_OK ? keep(w, h, f) : st;
 }
 
 static rh_status take_push(struct shard *s, struct session *w, const struct head *h,
@@ -122,7 +129,7 @@ static rh_status take_push(struct shard *s, struct session *w, const struct head
     if (st != RH_OK)
         return st;
     FAILPOINT("apply.before");
-    st = s->mode == MODE_BSP ? hold(w, h, f) : push_now(s, w, h);
+    st = s->mode == MODE_BSP ? hold(s, w, h, f) : push_now(s, w, h);
     FAILPOINT("apply.after");
     if (st == RH_OK) {
         s->pushes++;
@@ -137,14 +144,14 @@ static rh_status take_write(struct shard *s, struct session *w, const struct hea
     if (s->mode != MODE_BSP)
         return ops_write(s, h, f);
     rh_status st = ops_parts(s, h, f);
-    return st == RH_OK ? hold(w, h, f) : st;
+    return st == RH_OK ? hold(s, w, h, f) : st;
 }
 
 static rh_status take_freeze(struct shard *s, struct session *w, const struct head *h,
                              struct frame *f) {
     rh_status st = freezing_check(s, h, f);
     if (st == RH_OK)
-        st = s->mode == MODE_BSP ? hold(w, h, f) : freezing_apply(s, h, f);
+        st = s->mode == MODE_BSP ? hold(s, w, h, f) : freezing_apply(s, h, f);
     return st;
 }
 
@@ -153,7 +160,7 @@ static rh_status take_reset(struct shard *s, struct session *w, const struct hea
                             struct frame *f) {
     bool now = s->mode != MODE_BSP;
     rh_status st = h->kind == WIRE_RESET ? resets_reset(s, h, f, now) : resets_drop(s, h, f, now);
-    return st == RH_OK && !now ? hold(w, h, f) : st;
+    return st == RH_OK && !now ? hold(s, w, h, f) : st;
 }
 
 static rh_status unreadable(const struct head *h) {
@@ -188,7 +195,18 @@ static rh_status take_end(struct shard *s, struct session *w, const struct head 
     rh_status st = take_counts(s, w, h, &r);
     if (st == RH_OK && (!rd_done(&r) || h->num.call != WIRE_CALL_END))
         st = unreadable(h);
-    return st == RH_OK && s->mode == MODE_BSP && !s->cfg.read_only ? hold(w, h, f) : st;
+    return st == RH_OK && s->mode == MODE_BSP && !s->cfg.read_only ? keep(w, h, f) : st;
+}
+
+static rh_status take_cancel(struct session *w, const struct head *h, const struct frame *f) {
+    struct rd r;
+    struct msg_cancel m;
+    rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
+    msg_get_cancel(&r, &m);
+    if (!rd_done(&r) || m.call >= h->num.call)
+        return unreadable(h);
+    bsp_cancel(w, h, m.call);
+    return RH_OK;
 }
 
 /* A worker's position in a checkpoint. */
@@ -316,6 +334,8 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
         st = take_end(s, w, h, f);
     else if (st == RH_OK && h->kind == WIRE_MARK)
         st = take_mark(s, w, h, f);
+    else if (st == RH_OK && h->kind == WIRE_CANCEL)
+        st = take_cancel(w, h, f);
     session_took(w, h->num, digest, st);
     if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE)) {
         w->ended = (uint64_t)h->num.clock + 1;

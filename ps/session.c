@@ -34,7 +34,8 @@ static void waiting_insert(struct waiting_list *l, struct waiting **at, struct w
     if (w->next == NULL)
         l->last = &w->next;
     l->n++;
-    l->bytes += w->frame->len;
+    w->bytes = w->frame->len + (w->stage != NULL ? stage_bytes(w->stage) : 0);
+    l->bytes += w->bytes;
 }
 
 void waiting_append(struct waiting_list *l, struct waiting *w) {
@@ -48,7 +49,7 @@ struct waiting *waiting_remove(struct waiting_list *l, struct waiting **at) {
         l->last = at;
     w->next = NULL;
     l->n--;
-    l->bytes -= w->frame->len;
+    l->bytes -= w->bytes;
     return w;
 }
 

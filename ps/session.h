@@ -41,6 +41,7 @@ struct waiting {
     struct head head;
     struct stage *stage; /* of a held LOAD: what it will write; else NULL. Its own */
     int64_t since_ms;    /* of early ops and parked pulls */
+    size_t bytes;        /* of both, when it came into its list */
 };
 
 struct waiting_list {

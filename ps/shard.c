@@ -12,8 +12,11 @@
 #include "ps/shard_inner.h"
 
 void shard_config_init(struct shard_config *c) {
-    *c = (struct shard_config){
-        .shards = 1, .incarnation = 1, .credit_bytes = 8 << 20, .cut_timeout_ms = 10000};
+    *c = (struct shard_config){.shards = 1,
+                               .incarnation = 1,
+                               .credit_bytes = 8 << 20,
+                               .hold_bytes = 1 << 30,
+                               .cut_timeout_ms = 10000};
 }
 
 rh_status shard_new(const struct shard_config *c, struct net *net, struct shard **out) {

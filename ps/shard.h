@@ -36,6 +36,7 @@ struct shard_config {
     uint32_t world;        /* workers of the job; 0: the first hello says */
     uint64_t job;          /* XXH3-64 of the job's name */
     uint32_t credit_bytes; /* granted to each worker */
+    uint64_t hold_bytes;   /* bsp: at most so much is held for clocks that are open */
     bool no_sums;          /* answers need no body sums: the transport is memory */
     uint32_t pid;          /* for facts */
     struct source *source; /* of the files that it reads itself; outlives it. NULL: it reads none */
@@ -58,7 +59,8 @@ struct shard_config {
     void *start_arg;
 };
 
-/* Fills *c with the defaults: shard 0 of 1, incarnation 1, credit 8 MiB, 10 s for the marks. */
+/* Fills *c with the defaults: shard 0 of 1, incarnation 1, credit 8 MiB, 1 GiB of held ops, 10 s for the
+ * marks. */
 void shard_config_init(struct shard_config *c);
 
 /* net must outlive the shard; answers are made from its pool and sent through it. */

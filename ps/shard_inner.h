@@ -1,8 +1,8 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), clocks.c and bsp.c (clocks),
- * lead.c (what all shards must agree on), cuts*.c (checkpoints of the running job), restores.c (and back),
- * rejoin.c (a shard that waits to be filled), freezing.c, resets.c (tables that begin anew, or end),
- * waits.c (why somebody waits), facts.c. */
+ * limits.c (how much may be held), lead.c (what all shards must agree on), cuts*.c (checkpoints of the
+ * running job), restores.c (and back), rejoin.c (a shard that waits to be filled), freezing.c, resets.c
+ * (tables that begin anew, or end), waits.c (why somebody waits), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -201,6 +201,13 @@ uint64_t clocks_age(const struct shard *s, const struct session *w, uint64_t clo
 void bsp_close(struct shard *s);
 /* The lowest rank that has not ended `clock`, or WIRE_NOBODY. */
 uint32_t bsp_laggard(const struct shard *s, uint64_t clock);
+
+/* A CANCEL of this worker: what is held of that call of its open clock is let go. */
+void bsp_cancel(struct session *w, const struct head *h, uint32_t call);
+
+/* ---- limits.c ---- */
+/* Whether so many bytes more may be held under bsp. RH_ELIMIT says how much is held, and by whom. */
+rh_status limits_hold(const struct shard *s, size_t more_bytes) MUST_CHECK;
 
 /* ---- lead.c ---- */
 /* Lets a worker in, or says why not: mode, world, rank. Creates its session. *welcome is filled in.

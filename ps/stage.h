@@ -36,6 +36,11 @@ void stage_read(struct stage *k, struct table *t, uint32_t shard, uint32_t shard
 /* Keeps this thread's last failure as the stage's. */
 void stage_fail(struct stage *k, rh_status status);
 
+/* Memory of the rows that it keeps. */
+static inline size_t stage_bytes(const struct stage *k) {
+    return (size_t)k->rows * (sizeof(uint64_t) + k->dim * sizeof(float));
+}
+
 /* Writes all its rows over those of t, and lets go of them as it goes. Cannot fail while t is the table
  * that was read for. */
 rh_status stage_write(struct stage *k, struct table *t) MUST_CHECK;

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "worker/batch.h"
+#include "worker/cancel.h"
 #include "worker/frozen.h"
 #include "worker/op.h"
 #include "worker/param.h"
@@ -120,6 +121,7 @@ static void tell_news(rh_client *c) {
 
 rh_status client_leave(rh_client *c, rh_status status) {
     client_drain(c);
+    cancel_refused(c);
     tell_news(c);
     if (c->has_thread && c->waiters == 0 && is_blocked(c))
         pthread_cond_signal(&c->rest);
@@ -174,6 +176,7 @@ static int64_t drive(rh_client *c) {
         next = due < next ? due : next;
     }
     client_drain(c);
+    cancel_refused(c);
     tell_news(c);
     return next;
 }

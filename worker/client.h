@@ -40,7 +40,7 @@ struct rh_table {
     _Atomic double lr;           /* of this worker's next pushes */
     atomic_uint_fast64_t pushes; /* t_w: calls of this worker that pushed to it */
     atomic_uint_fast64_t thaws;  /* pushes of clocks below it are dropped, as far as we know */
-    bool pushed;                 /* in this clock. Under the client's lock */
+    uint32_t pushed;             /* calls of this clock that have. Under the client's lock */
     bool dropped;                /* likewise: its name, if it is open again, is another handle's */
     atomic_bool lost;            /* by a restore: its number may be another table's */
 
@@ -114,6 +114,7 @@ struct rh_client {
     struct rh_table *tables;
     struct rh_param *params;
     struct rh_op *live, *spare; /* operations in use, and kept for use */
+    struct rh_op *refused;      /* of which some shards may hold a part: see cancel.c */
     uint32_t spares;
     struct rh_batch *batches;
 };

@@ -8,6 +8,7 @@
 
 #include "common/failpoint.h"
 #include "common/size.h"
+#include "worker/cancel.h"
 #include "worker/late.h"
 #include "worker/pack.h"
 
@@ -35,10 +36,7 @@ static bool grow(void *array, uint32_t n, uint32_t *cap, size_t size) {
     return true;
 }
 
-rh_status op_new(rh_client *c, const char *what, rh_op **out) {
-    rh_status s = client_enter(c);
-    if (s != RH_OK)
-        return s;
+rh_op *op_make(rh_client *c, const char *what) {
     rh_op *op = c->spare;
     if (op != NULL) {
         c->spare = op->next;
@@ -58,6 +56,14 @@ rh_status op_new(rh_client *c, const char *what, rh_op **out) {
             c->live->prev = op;
         c->live = op;
     }
+    return op;
+}
+
+rh_status op_new(rh_client *c, const char *what, rh_op **out) {
+    rh_status s = client_enter(c);
+    if (s != RH_OK)
+        return s;
+    rh_op *op = op_make(c, what);
     pthread_mutex_unlock(&c->lock);
     if (op == NULL)
         return err_set(RH_ENOMEM, "no memory for an operation");
@@ -109,7 +115,7 @@ void op_recycle(rh_op *op) {
         frame_unref(op->requests[i].r.frame);
         op->requests[i].r.frame = NULL;
     }
-    op->n_items = op->n_pieces = op->n_requests = op->left = 0;
+    op->n_items = op->n_pieces = op->n_requests = op->left = op->refused_ops = 0;
     op->take = NULL;
     op->over = NULL;
     op->sink = NULL;
@@ -121,8 +127,7 @@ void op_recycle(rh_op *op) {
     c->spares++;
 }
 
-/* A push that was counted and then not sent is no step. */
-static void take_back_counts(rh_op *op) {
+void op_take_back_counts(rh_op *op) {
     for (uint32_t i = 0; i < op->n_items; i++)
         if (op->items[i].action == OP_PUSH && op->items[i].counted)
             atomic_fetch_sub(&op->items[i].table->pushes, 1);
@@ -132,7 +137,7 @@ void op_free(rh_op *op) {
     if (op == NULL)
         return;
     rh_client *c = op->c;
-    take_back_counts(op);
+    op_take_back_counts(op);
     pthread_mutex_lock(&c->lock);
     op_recycle(op);
     (void)client_leave(c, RH_OK);
@@ -191,6 +196,16 @@ static void finish(rh_op *op) {
     c->news = true;
     if (op->over != NULL)
         op->over(op);
+    if (cancel_concerns(op)) {
+        op->next_refused = c->refused;
+        c->refused = op;
+        return;
+    }
+    op_let_go(op);
+}
+
+void op_let_go(rh_op *op) {
+    rh_client *c = op->c;
     if (!op->detached)
         return;
     if (op->status != RH_OK && c->owed_status == RH_OK) {
@@ -210,8 +225,10 @@ static void done(struct request *r, rh_status status, const char *text) {
     struct op_request *q = request_of(r);
     rh_op *op = q->op;
     q->answered = true;
-    if (status != RH_OK)
+    if (status != RH_OK) {
         keep_failure(op, q->shard, status, text);
+        op->refused_ops += wire_is_op(r->head.kind);
+    }
     if (--op->left == 0)
         finish(op);
 }
@@ -302,10 +319,11 @@ rh_status op_submit(rh_op *op) {
     if (s != RH_OK)
         return s;
     bool ops = has_ops(op);
-    /* What ends the clock is itself behind the gate. */
+    /* What ends the clock is itself behind the gate, and what is cancelled was before it. */
+    bool cancels = op->n_requests > 0 && op->requests[0].r.head.kind == WIRE_CANCEL;
     bool ends = op->n_requests > 0 && (op->requests[0].r.head.kind == WIRE_TICK ||
                                        op->requests[0].r.head.kind == WIRE_BYE);
-    if (ops && !ends)
+    if (ops && !ends && !cancels)
         s = wait_for_gate(op);
     if (s == RH_OK)
         s = client_may(c);
@@ -317,14 +335,14 @@ rh_status op_submit(rh_op *op) {
     FAILPOINT("worker.send.before");
     for (uint32_t i = 0; i < op->n_items; i++)
         if (op->items[i].counted)
-            op->items[i].table->pushed = true;
+            op->items[i].table->pushed++;
     op->begun_ms = client_now(c);
     if (op->n_requests == 0) {
         if (op->over != NULL)
             op->over(op);
         return RH_OK;
     }
-    uint32_t call = !ops ? 0 : ends ? WIRE_CALL_END : ++c->call;
+    op->call = !ops ? 0 : ends ? WIRE_CALL_END : ++c->call;
     uint32_t shard = WIRE_NOBODY;
     uint16_t part = 0;
     op->left = op->n_requests;
@@ -334,11 +352,12 @@ rh_status op_submit(rh_op *op) {
             shard = q->shard;
             part = 0;
         }
-        submit_one(op, q, call, part++);
+        submit_one(op, q, op->call, part++);
         FAILPOINT("worker.send.after");
         /* Over a net in memory the answer is here already, and still in the cache. */
         client_drain(c);
     }
+    cancel_refused(c);
     return RH_OK;
 }
 
@@ -397,7 +416,7 @@ rh_status op_run_until(rh_op *op, int64_t deadline_ms) {
     pthread_mutex_lock(&c->lock);
     rh_status s = op_submit(op);
     if (s != RH_OK) {
-        take_back_counts(op);
+        op_take_back_counts(op);
         op_recycle(op);
         return client_leave(c, s);
     }

@@ -61,6 +61,9 @@ struct rh_op {
     bool begun;    /* it was submitted */
     uint32_t left; /* requests in flight */
     bool detached; /* nobody waits: it is recycled when it is over */
+    uint32_t call; /* number of its ops in their clock */
+    uint32_t refused_ops;
+    rh_op *next_refused; /* in the client's list */
     rh_status status;
     char text[ERR_TEXT_MAX]; /* of the first refusal */
 };
@@ -109,6 +112,15 @@ rh_status op_run(rh_op *op) MUST_CHECK;
 
 /* The same, to another deadline. */
 rh_status op_run_until(rh_op *op, int64_t deadline_ms) MUST_CHECK;
+
+/* As op_new, with the lock held; NULL: no memory. */
+rh_op *op_make(rh_client *c, const char *what);
+
+/* A push that was counted and then not sent, or not taken, is no step. */
+void op_take_back_counts(rh_op *op);
+
+/* It is over: recycles it if nobody waits, and keeps what it was refused for. */
+void op_let_go(rh_op *op);
 
 /* Puts a dead operation on the spare list. */
 void op_recycle(rh_op *op);

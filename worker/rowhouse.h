@@ -423,6 +423,10 @@ RH_CHECKED rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *
  * succeeds and is dropped.
  *
  * After RH_ETIMEDOUT the push is still owed: it will be applied once, and rh_tick waits for it.
+ *
+ * RH_ELIMIT: a server's --hold-limit (bsp). The text says how much is held, and by whom. Of a call that
+ * is refused so nothing is applied, on any shard, and it is no step; the clock goes on. This is so for all
+ * that is held under bsp: writes, loads, freezes, resets.
  */
 RH_CHECKED rh_status rh_push(rh_table *t, const uint64_t *ids, size_t n, const float *grads);
 

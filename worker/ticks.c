@@ -52,7 +52,7 @@ static void end_clock(rh_op *op) {
     c->clock++;
     c->call = 0;
     for (rh_table *t = c->tables; t != NULL; t = t->next)
-        t->pushed = false;
+        t->pushed = 0;
     /* A mark comes before any op of the new clock: rh_tick makes it, and opens the gate. */
     c->gate = mark_is_wanted(c);
 }
@@ -63,9 +63,9 @@ rh_status ticks_put_counts(const rh_client *c, const char *what, struct buf *b, 
         uint64_t pushes = t->pushes;
         if (pushes == 0 || t->dropped || t->lost)
             continue;
-        msg_put_tick(b,
-                     &(struct msg_tick){
-                         .table = t->number, .pushed = t->pushed, .lr = t->lr, .pushes = pushes});
+        msg_put_tick(
+            b, &(struct msg_tick){
+                   .table = t->number, .pushed = t->pushed != 0, .lr = t->lr, .pushes = pushes});
         ++*n;
     }
     if (b->no_memory)

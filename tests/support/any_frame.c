@@ -16,6 +16,7 @@ const uint8_t any_kinds[ANY_KINDS] = {
     WIRE_OPENED, WIRE_PASSED,     WIRE_FACTS,   WIRE_ALIVE,       WIRE_LOAD,      WIRE_STAGE,
     WIRE_STAGED, WIRE_FREEZE_IDS, WIRE_FROZEN,  WIRE_FROZEN_ROWS, WIRE_MARK,      WIRE_SAVE,
     WIRE_COMMIT, WIRE_CURSOR,     WIRE_RESTORE, WIRE_SAVING,      WIRE_CURSOR_IS, WIRE_RESTORED,
+    WIRE_CANCEL,
 };
 
 /* The tables that a receiver would have: number t has dims[t - 1]. */
@@ -160,6 +161,9 @@ static void put_body(struct rng *g, struct buf *b, struct head *h) {
         return;
     case WIRE_DROP:
         PUT(drop);
+        return;
+    case WIRE_CANCEL:
+        PUT(cancel);
         return;
     case WIRE_FREEZE_IDS:
         PUT(freeze_ids);
@@ -456,6 +460,9 @@ static rh_status read_body(struct rd *r, const struct head *h) {
         return RH_OK;
     case WIRE_MARK:
         read_mark(r, h);
+        return RH_OK;
+    case WIRE_CANCEL:
+        msg_get_cancel(r, &(struct msg_cancel){0});
         return RH_OK;
     case WIRE_SAVE:
         msg_get_save(r, &(struct msg_save){0});

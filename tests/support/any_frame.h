@@ -9,7 +9,7 @@
 #include "common/rng.h"
 #include "common/status.h"
 
-enum { ANY_KINDS = 36, ANY_FRAME_MAX = 2048 };
+enum { ANY_KINDS = 37, ANY_FRAME_MAX = 2048 };
 
 /* Every kind that there is. */
 extern const uint8_t any_kinds[ANY_KINDS];

@@ -147,6 +147,10 @@ struct msg_init any_init(struct rng *g) {
     return m;
 }
 
+struct msg_cancel any_cancel(struct rng *g) {
+    return (struct msg_cancel){.call = rng_u32(g)};
+}
+
 struct msg_drop any_drop(struct rng *g) {
     return (struct msg_drop){.table = rng_u32(g)};
 }

@@ -20,6 +20,7 @@ struct msg_reset any_reset(struct rng *g, uint32_t count);
 struct msg_count any_count(struct rng *g);
 struct msg_init any_init(struct rng *g);
 struct msg_drop any_drop(struct rng *g);
+struct msg_cancel any_cancel(struct rng *g);
 struct msg_freeze_ids any_freeze_ids(struct rng *g);   /* its ids live until the next one's */
 struct msg_frozen_rows any_frozen_rows(struct rng *g); /* without its pairs */
 struct msg_tick any_tick(struct rng *g);

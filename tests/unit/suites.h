@@ -53,6 +53,7 @@
     X(loads)           \
     X(freezing)        \
     X(cuts)            \
+    X(limits)          \
     X(word2vec_text)   \
     X(word2vec)        \
     X(word2vec_cursor) \

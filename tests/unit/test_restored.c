@@ -361,7 +361,8 @@ END_TEST
 START_TEST(a_read_only_shard_refuses_every_other_op) {
     static const uint8_t kinds[] = {WIRE_PUSH,  WIRE_WRITE, WIRE_FREEZE,     WIRE_RESET,
                                     WIRE_DROP,  WIRE_LOAD,  WIRE_FREEZE_IDS, WIRE_MARK,
-                                    WIRE_STAGE, WIRE_SAVE,  WIRE_COMMIT,     WIRE_RESTORE};
+                                    WIRE_STAGE, WIRE_SAVE,  WIRE_COMMIT,     WIRE_RESTORE,
+                                    WIRE_CANCEL};
     char text[128];
     uint8_t room[64];
     struct buf b;

@@ -155,7 +155,7 @@ END_TEST
 START_TEST(ops_are_the_kinds_that_change_state) {
     static const uint8_t ops[] = {WIRE_OPEN,       WIRE_PUSH, WIRE_WRITE, WIRE_FREEZE,
                                   WIRE_FREEZE_IDS, WIRE_TICK, WIRE_BYE,   WIRE_RESET,
-                                  WIRE_DROP,       WIRE_LOAD, WIRE_MARK};
+                                  WIRE_DROP,       WIRE_LOAD, WIRE_MARK,  WIRE_CANCEL};
     for (int kind = 0; kind < 256; kind++)
         ck_assert_int_eq(wire_is_op((uint8_t)kind), memchr(ops, kind, sizeof ops) != NULL);
 }

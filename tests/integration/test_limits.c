@@ -1,0 +1,130 @@
+/*
+ * test_limits.c - what goes beyond a limit of a server, as a client sees it: a refusal with the facts, and
+ * whole: what one shard of several refuses is applied on none, and counts for nothing.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/job.h"
+
+enum { DIM = 256, ROWS = 4096, FEW = 64, PATIENT_MS = 20000 };
+
+static struct job job;
+static rh_client *c;
+static rh_table *t;
+static uint64_t ids[ROWS];
+static float ones[ROWS * DIM], rows[ROWS * DIM];
+
+/* Two servers; the second one with a flag of its own. One worker, and a table of zeros. */
+static void begin(rh_mode mode, const char *flag, int op_timeout_ms) {
+    job_start(&job, JOB_LOCAL, 1);
+    job.cfg.op_timeout_ms = op_timeout_ms;
+    servers_add(&job.servers, "tcp", NULL, 0, 2, NULL);
+    servers_add(&job.servers, "tcp", NULL, 1, 2, flag);
+    job.cfg.servers = job.servers.list;
+    job.cfg.mode = mode;
+    for (int i = 0; i < ROWS * DIM; i++)
+        ones[i] = 1;
+    for (uint32_t i = 0; i < ROWS; i++)
+        ids[i] = i;
+    c = job_connect(&job, 0);
+    t = job_table(c, "t", ROWS, DIM);
+}
+
+static void end(void) {
+    rh_close(c);
+    job_stop(&job);
+}
+
+/* Rows first .. first + n - 1 all have this value; and so many steps were made. */
+static void expect(uint32_t first, uint32_t n, float value, uint64_t steps) {
+    struct rh_table_info info;
+    int wrong = 0;
+    ck_assert_ok(rh_pull(t, ids + first, n, rows));
+    for (uint32_t i = 0; i < n * DIM; i++)
+        wrong += rows[i] != value;
+    ck_assert_msg(wrong == 0, "%d wrong, the first value is %f", wrong, (double)rows[0]);
+    ck_assert_ok(rh_table_info(t, &info));
+    ck_assert_uint_eq(info.steps, steps);
+}
+
+/* ---- --hold-limit ---- */
+
+START_TEST(a_push_that_one_shard_cannot_hold_is_applied_on_none) {
+    begin(RH_MODE_BSP, "--hold-limit=1", PATIENT_MS);
+    ck_assert_refused(rh_push(t, ids, ROWS, ones), RH_ELIMIT, "of at most 1.0 MiB (--hold-limit)");
+    ck_assert_ptr_nonnull(strstr(rh_errmsg(), "rh_push: shard 1 at "));
+    ck_assert_ok(rh_tick(c));
+    expect(0, ROWS, 0, 0);
+    ck_assert_ok(rh_push(t, ids, FEW, ones)); /* nothing is left of it */
+    ck_assert_ok(rh_tick(c));
+    expect(0, FEW, -1, 1);
+    expect(FEW, ROWS - FEW, 0, 1);
+    end();
+}
+END_TEST
+
+START_TEST(what_is_held_already_stays_and_counts) {
+    begin(RH_MODE_BSP, "--hold-limit=1", PATIENT_MS);
+    ck_assert_ok(rh_push(t, ids, FEW, ones));
+    ck_assert_refused(rh_push(t, ids, ROWS, ones), RH_ELIMIT, "--hold-limit");
+    ck_assert_ok(rh_push(t, ids, FEW, ones)); /* there is room for it again */
+    ck_assert_ok(rh_tick(c));
+    expect(0, FEW, -2, 1);
+    expect(FEW, ROWS - FEW, 0, 1);
+    end();
+}
+END_TEST
+
+START_TEST(a_write_is_refused_as_whole_too) {
+    begin(RH_MODE_BSP, "--hold-limit=1", PATIENT_MS);
+    ck_assert_ok(rh_push(t, ids, FEW, ones));
+    ck_assert_refused(rh_write(t, ids, ROWS, ones), RH_ELIMIT, "rh_write: shard 1");
+    ck_assert_ok(rh_tick(c));
+    expect(0, FEW, -1, 1);
+    expect(FEW, ROWS - FEW, 0, 1);
+    end();
+}
+END_TEST
+
+START_TEST(a_refusal_that_nobody_waited_for_is_told_by_the_tick_and_nothing_of_it_is_applied) {
+    begin(RH_MODE_BSP, "--hold-limit=1", 1000);
+    ck_assert_ok(rh_push(t, ids, FEW, ones));
+    servers_signal(&job.servers, 1, SIGSTOP);
+    ck_assert_refused(rh_push(t, ids, ROWS, ones), RH_ETIMEDOUT, "shard 1");
+    servers_signal(&job.servers, 1, SIGCONT);
+    rh_status s = rh_tick(c);
+    for (int i = 0; i < 60 && s == RH_ETIMEDOUT; i++)
+        s = rh_tick(c);
+    ck_assert_int_eq(s, RH_ELIMIT);
+    ck_assert_ptr_nonnull(strstr(rh_errmsg(), "an earlier call was refused"));
+    ck_assert_ok(rh_tick(c));
+    expect(0, FEW, -1, 1);
+    expect(FEW, ROWS - FEW, 0, 1);
+    end();
+}
+END_TEST
+
+START_TEST(under_async_nothing_is_held) {
+    begin(RH_MODE_ASYNC, "--hold-limit=1", PATIENT_MS);
+    ck_assert_ok(rh_push(t, ids, ROWS, ones));
+    expect(0, ROWS, -1, 1);
+    end();
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("limits");
+    TCase *tc = tcase_create("limits");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, a_push_that_one_shard_cannot_hold_is_applied_on_none);
+    tcase_add_test(tc, what_is_held_already_stays_and_counts);
+    tcase_add_test(tc, a_write_is_refused_as_whole_too);
+    tcase_add_test(
+        tc, a_refusal_that_nobody_waited_for_is_told_by_the_tick_and_nothing_of_it_is_applied);
+    tcase_add_test(tc, under_async_nothing_is_held);
+    suite_add_tcase(s, tc);
+    return job_main(s);
+}
