@@ -171,13 +171,14 @@ static rh_status close_one(struct shard *s, uint64_t clock) {
     return st;
 }
 
-void bsp_cancel(struct session *w, const struct head *h, uint32_t call) {
+void bsp_cancel(struct shard *s, struct session *w, const struct head *h, uint32_t call) {
     for (struct waiting **at = &w->held.first; *at != NULL;) {
         if (in_clock(*at, h->num.clock) && (*at)->head.num.call == call)
             waiting_free(waiting_remove(&w->held, at));
         else
             at = &(*at)->next;
     }
+    limits_recount(s);
 }
 
 void bsp_close(struct shard *s) {
@@ -193,6 +194,7 @@ void bsp_close(struct shard *s) {
             return;
         }
         s->closed++;
+        limits_recount(s);
     }
     if (s->closed != from)
         pulls_release_all(s);

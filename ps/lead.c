@@ -163,6 +163,7 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
         session_begin(w, inc, h->num.call);
         if (s->cfg.shard == 0 && m->life > w->life)
             session_succeed(w, m->life);
+        limits_recount(s); /* what it has left behind is gone */
         if (w->ended < m->clock_floor)
             w->ended = m->clock_floor;
         /* As one that comes late: what is closed has been closed without it. */

@@ -37,3 +37,179 @@ rh_status limits_hold(const struct shard *s, size_t more_bytes) {
                    s->cfg.shard, mib(all), s->closed, mib(s->cfg.hold_bytes), rank, mib(most),
                    laggard);
 }
+
+/* ---- memory ---- */
+
+/* With its optimizer's state, also before that is there: or the first update of a table could take many
+ * times what fits. A table that never learns has none. */
+static uint64_t row_bytes(const struct table *t) {
+    return store_row_bytes(&t->store,
+                           t->store.slots == NULL && t->store.own == NULL && t->spec.frozen);
+}
+
+/* Of all tables, as if what is held were applied. */
+static uint64_t used_bytes(const struct shard *s) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < s->n_tables; i++) {
+        const struct table *t = s->tables[i];
+        if (t != NULL)
+            bytes += (t->store.n_touched + t->store.n_promised) * row_bytes(t);
+    }
+    return bytes;
+}
+
+static uint64_t room_for(const struct shard *s, const struct table *t) {
+    uint64_t used = used_bytes(s);
+    return used < s->cfg.memory_bytes ? (s->cfg.memory_bytes - used) / row_bytes(t) : 0;
+}
+
+/* Under bsp that was decided when the op came. */
+static bool is_limited(const struct shard *s) {
+    return s->cfg.memory_bytes != 0 && s->mode != MODE_BSP;
+}
+
+void limits_enter(const struct shard *s, struct table *t) {
+    t->refused = 0;
+    t->room = is_limited(s) ? room_for(s, t) : TABLE_ROOM;
+}
+
+void limits_leave(struct table *t, struct over *over) {
+    if (over->rows == 0) {
+        over->table = t;
+        over->id = t->refused_first;
+    }
+    over->rows += t->refused;
+    t->refused = 0;
+    t->room = TABLE_ROOM;
+}
+
+static rh_status say(const struct shard *s, const struct over *over, const char *others) {
+    return err_set(RH_ELIMIT,
+                   "shard %" PRIu32 " has no room for %" PRIu64 " new row%s, the first of them id "
+                   "%" PRIu64 " of table \"%s\", %s: rows take %.1f MiB of at most %.1f MiB "
+                   "(--memory-limit) there; use more shards or hosts, or raise it",
+                   s->cfg.shard, over->rows, over->rows == 1 ? "" : "s", over->id,
+                   over->table->name, others, mib(used_bytes(s)), mib(s->cfg.memory_bytes));
+}
+
+rh_status limits_say(const struct shard *s, const struct over *over) {
+    return over->rows == 0 ? RH_OK : say(s, over, "and has taken all other rows of the call");
+}
+
+/* ---- promises: under bsp, the new rows of what is held ---- */
+
+static bool is_new(const struct table *t, uint32_t i) {
+    return !store_is_touched(&t->store, t->rows[i]) && !store_is_promised(&t->store, t->rows[i]);
+}
+
+/* New rows among n ids, which were located. over: *left, the bytes that there is room for, are used up;
+ * what does not fit is counted. NULL: promises them. */
+static rh_status promise(struct table *t, const uint8_t *ids, uint32_t n, uint64_t *left,
+                         struct over *over) {
+    rh_status st = RH_OK;
+    const uint64_t bytes = row_bytes(t);
+    for (uint32_t i = 0; st == RH_OK && i < n; i++) {
+        if (!is_new(t, i))
+            continue;
+        if (over == NULL)
+            st = store_promise(&t->store, t->rows[i]);
+        else if (*left >= bytes)
+            *left -= bytes;
+        else if (over->rows++ == 0)
+            *over = (struct over){1, t, index_id(ids, i)};
+    }
+    return st;
+}
+
+static rh_status promise_parts(struct shard *s, uint16_t sections, uint64_t *left,
+                               struct over *over) {
+    rh_status st = RH_OK;
+    for (uint16_t i = 0; st == RH_OK && i < sections; i++) {
+        const struct part *p = &s->parts[i];
+        if (p->table == NULL)
+            continue;
+        st = table_locate(p->table, p->sec.ids, p->sec.count);
+        if (st == RH_OK)
+            st = promise(p->table, p->sec.ids, p->sec.count, left, over);
+    }
+    return st;
+}
+
+/* A file's rows, a run at a time. */
+struct promising {
+    struct table *table;
+    uint64_t *left;
+    struct over *over;
+    rh_status status;
+};
+
+static void promise_run(void *arg, const uint8_t *ids, uint32_t n) {
+    struct promising *g = arg;
+    if (g->status == RH_OK)
+        g->status = table_locate(g->table, ids, n);
+    if (g->status == RH_OK)
+        g->status = promise(g->table, ids, n, g->left, g->over);
+}
+
+static rh_status promise_load(struct table *t, const struct stage *k, uint64_t *left,
+                              struct over *over) {
+    struct promising g = {t, left, over, RH_OK};
+    stage_visit(k, promise_run, &g);
+    return g.status;
+}
+
+static uint64_t left_bytes(const struct shard *s) {
+    uint64_t used = used_bytes(s);
+    return used < s->cfg.memory_bytes ? s->cfg.memory_bytes - used : 0;
+}
+
+static rh_status none_of_it(const struct shard *s, const struct over *over) {
+    return over->rows == 0 ? RH_OK : say(s, over, "and nothing of the call is applied");
+}
+
+rh_status limits_promise(struct shard *s, uint16_t sections) {
+    if (s->cfg.memory_bytes == 0)
+        return RH_OK;
+    uint64_t left = left_bytes(s);
+    struct over over = {0};
+    rh_status st = promise_parts(s, sections, &left, &over);
+    if (st == RH_OK)
+        st = none_of_it(s, &over);
+    return st == RH_OK ? promise_parts(s, sections, NULL, NULL) : st;
+}
+
+rh_status limits_promise_load(struct shard *s, struct table *t, const struct stage *k) {
+    if (s->cfg.memory_bytes == 0)
+        return RH_OK;
+    uint64_t left = left_bytes(s);
+    struct over over = {0};
+    rh_status st = promise_load(t, k, &left, &over);
+    if (st == RH_OK)
+        st = none_of_it(s, &over);
+    return st == RH_OK ? promise_load(t, k, NULL, NULL) : st;
+}
+
+static rh_status promise_held(struct shard *s, const struct waiting *op) {
+    if (op->head.kind == WIRE_LOAD) {
+        struct table *t = shard_table(s, op->stage->table);
+        return t == NULL ? RH_OK : promise_load(t, op->stage, NULL, NULL);
+    }
+    if (op->head.kind != WIRE_PUSH && op->head.kind != WIRE_WRITE)
+        return RH_OK;
+    rh_status st = ops_held_parts(s, op);
+    return st == RH_OK ? promise_parts(s, op->head.sections, NULL, NULL) : st;
+}
+
+void limits_recount(struct shard *s) {
+    if (s->cfg.memory_bytes == 0 || s->mode != MODE_BSP)
+        return;
+    for (uint32_t i = 0; i < s->n_tables; i++)
+        if (s->tables[i] != NULL)
+            store_forget_promises(&s->tables[i]->store);
+    rh_status st = RH_OK;
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        for (struct waiting *op = s->sessions[i] == NULL ? NULL : s->sessions[i]->held.first;
+             st == RH_OK && op != NULL; op = op->next)
+            st = promise_held(
+                s, op); /* no memory for bits: what is not promised is applied all the same */
+}

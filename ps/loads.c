@@ -143,7 +143,10 @@ rh_status loads_take(struct shard *s, struct session *w, const struct head *h, s
     if (st != RH_OK)
         return st;
     if (s->mode == MODE_BSP) {
+        struct table *t = shard_table(s, w->stage->table);
         st = limits_hold(s, f->len);
+        if (st == RH_OK && t != NULL)
+            st = limits_promise_load(s, t, w->stage);
         if (st != RH_OK)
             return st;
         struct waiting *op = waiting_new(h, f);
@@ -155,9 +158,16 @@ rh_status loads_take(struct shard *s, struct session *w, const struct head *h, s
         return RH_OK;
     }
     struct table *t = shard_table(s, w->stage->table);
-    st = t != NULL ? stage_write(w->stage, t) : shard_no_table(s, "LOAD", w->stage->table);
+    struct over over = {0};
+    if (t == NULL)
+        st = shard_no_table(s, "LOAD", w->stage->table);
+    if (st == RH_OK) {
+        limits_enter(s, t);
+        st = stage_write(w->stage, t);
+        limits_leave(t, &over);
+    }
     stage_free(&w->stage);
-    return st;
+    return st == RH_OK ? limits_say(s, &over) : st;
 }
 
 rh_status loads_apply(struct shard *s, struct waiting *op) {

@@ -23,7 +23,7 @@
 
 struct settings {
     const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *log_level, *config;
-    int64_t shards, world, credit, hold_limit, cut_timeout, report_fd, rejoin;
+    int64_t shards, world, credit, hold_limit, memory_limit, cut_timeout, report_fd, rejoin;
     int insecure, read_only, child;
 };
 
@@ -50,8 +50,15 @@ static const struct conf_item items[] = {
     {"credit", CONF_INT, AT(credit), "8388608", 65536, 1 << 30, NULL, "BYTES",
      "How many bytes a worker may have in flight to a shard."},
     {"hold-limit", CONF_INT, AT(hold_limit), "1024", 1, 1 << 30, "RH_HOLD_LIMIT", "MIB",
-     "How much a shard may hold under bsp for clocks that are not closed, of all workers. What would "
+     "How much a shard may hold under bsp for clocks that are not closed, of all workers. What "
+     "would "
      "go beyond is refused."},
+    {"memory-limit", CONF_INT, AT(memory_limit), "0", 0, 1 << 30, "RH_MEMORY_LIMIT", "MIB",
+     "How much the rows of all tables may take in this process, with their optimizer state; each "
+     "of its "
+     "shards has an equal part. Beyond it new rows are refused; those that are there are served "
+     "and "
+     "updated. 0: no limit."},
     {"data-dir", CONF_STRING, AT(data_dir), NULL, 0, 0, "RH_DATA_DIR", "DIR",
      "Let workers have files beneath DIR loaded by the servers themselves (rh_load with source = "
      "RH_SOURCE_SHARD). Without it a server opens no file for anybody."},
@@ -231,6 +238,7 @@ static rh_status run(const struct settings *set, int *signal_out) {
     l.c.incarnation = new_incarnation(set->rejoin >= 0);
     l.c.credit_bytes = (uint32_t)set->credit;
     l.c.hold_bytes = (uint64_t)set->hold_limit << 20;
+    l.c.memory_bytes = ((uint64_t)set->memory_limit << 20) / (uint64_t)set->shards;
     l.c.unix_ms = clock_unix_ms() - clock_now_ms();
     l.c.cut_timeout_ms = (uint32_t)set->cut_timeout * 1000;
     l.c.world = (uint32_t)set->world;

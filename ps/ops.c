@@ -54,6 +54,10 @@ rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f
     return read_parts(s, h, f, false);
 }
 
+rh_status ops_held_parts(struct shard *s, const struct waiting *op) {
+    return read_parts(s, &op->head, op->frame, true);
+}
+
 /* ops_parts has located every section; a table that stands in several keeps only its last. */
 static rh_status relocate(const struct part *parts, uint32_t i, uint32_t n) {
     if (n == 1)
@@ -79,32 +83,39 @@ static uint64_t step_of(const struct shard *s, uint32_t table) {
 }
 
 static rh_status push_now(struct shard *s, struct session *w, const struct head *h) {
+    struct over over = {0};
     for (uint32_t i = 0; i < h->sections; i++) {
         const struct part *p = &s->parts[i];
         rh_status st = relocate(s->parts, i, h->sections);
         if (st == RH_OK)
             st = saw_pushes(s, w, p->sec.table, p->sec.pushes);
         freeze_enter(&p->table->freeze, h->num.clock);
+        limits_enter(s, p->table);
         if (st == RH_OK && !freeze_is_whole(&p->table->freeze, h->num.clock))
             st = table_update(p->table, p->sec.ids, p->sec.count, p->sec.rows, p->sec.lr,
                               step_of(s, p->sec.table));
+        limits_leave(p->table, &over);
         if (st != RH_OK)
             return st;
     }
-    return RH_OK;
+    return limits_say(s, &over);
 }
 
 rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) {
     rh_status st = read_parts(s, h, f, s->mode == MODE_BSP);
+    struct over over = {0};
     for (uint32_t i = 0; st == RH_OK && i < h->sections; i++) {
         const struct part *p = &s->parts[i];
         if (p->table == NULL)
             continue;
         st = relocate(s->parts, i, h->sections);
-        if (st == RH_OK)
-            table_write(p->table, p->sec.ids, p->sec.count, p->sec.rows);
+        if (st != RH_OK)
+            break;
+        limits_enter(s, p->table);
+        table_write(p->table, p->sec.ids, p->sec.count, p->sec.rows);
+        limits_leave(p->table, &over);
     }
-    return st;
+    return st == RH_OK ? limits_say(s, &over) : st;
 }
 
 /* Keeps a taken op until its clock closes. */
@@ -123,13 +134,22 @@ static rh_status hold(const struct shard *s, struct session *w, const struct hea
     return st == RH_OK ? keep(w, h, f) : st;
 }
 
+/* The op in s->parts. */
+static rh_status hold_rows(struct shard *s, struct session *w, const struct head *h,
+                           struct frame *f) {
+    rh_status st = limits_hold(s, f->len);
+    if (st == RH_OK)
+        st = limits_promise(s, h->sections);
+    return st == RH_OK ? keep(w, h, f) : st;
+}
+
 static rh_status take_push(struct shard *s, struct session *w, const struct head *h,
                            struct frame *f) {
     rh_status st = ops_parts(s, h, f);
     if (st != RH_OK)
         return st;
     FAILPOINT("apply.before");
-    st = s->mode == MODE_BSP ? hold(s, w, h, f) : push_now(s, w, h);
+    st = s->mode == MODE_BSP ? hold_rows(s, w, h, f) : push_now(s, w, h);
     FAILPOINT("apply.after");
     if (st == RH_OK) {
         s->pushes++;
@@ -144,7 +164,7 @@ static rh_status take_write(struct shard *s, struct session *w, const struct hea
     if (s->mode != MODE_BSP)
         return ops_write(s, h, f);
     rh_status st = ops_parts(s, h, f);
-    return st == RH_OK ? hold(s, w, h, f) : st;
+    return st == RH_OK ? hold_rows(s, w, h, f) : st;
 }
 
 static rh_status take_freeze(struct shard *s, struct session *w, const struct head *h,
@@ -198,14 +218,15 @@ static rh_status take_end(struct shard *s, struct session *w, const struct head 
     return st == RH_OK && s->mode == MODE_BSP && !s->cfg.read_only ? keep(w, h, f) : st;
 }
 
-static rh_status take_cancel(struct session *w, const struct head *h, const struct frame *f) {
+static rh_status take_cancel(struct shard *s, struct session *w, const struct head *h,
+                             const struct frame *f) {
     struct rd r;
     struct msg_cancel m;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     msg_get_cancel(&r, &m);
     if (!rd_done(&r) || m.call >= h->num.call)
         return unreadable(h);
-    bsp_cancel(w, h, m.call);
+    bsp_cancel(s, w, h, m.call);
     return RH_OK;
 }
 
@@ -335,7 +356,7 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
     else if (st == RH_OK && h->kind == WIRE_MARK)
         st = take_mark(s, w, h, f);
     else if (st == RH_OK && h->kind == WIRE_CANCEL)
-        st = take_cancel(w, h, f);
+        st = take_cancel(s, w, h, f);
     session_took(w, h->num, digest, st);
     if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE)) {
         w->ended = (uint64_t)h->num.clock + 1;

@@ -37,6 +37,7 @@ struct shard_config {
     uint64_t job;          /* XXH3-64 of the job's name */
     uint32_t credit_bytes; /* granted to each worker */
     uint64_t hold_bytes;   /* bsp: at most so much is held for clocks that are open */
+    uint64_t memory_bytes; /* of rows, with their optimizer state; 0: no limit */
     bool no_sums;          /* answers need no body sums: the transport is memory */
     uint32_t pid;          /* for facts */
     struct source *source; /* of the files that it reads itself; outlives it. NULL: it reads none */

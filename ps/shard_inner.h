@@ -148,6 +148,8 @@ void ops_frame(struct shard *s, struct session *w, const struct head *h, struct 
 /* Reads and checks every section of a PUSH or WRITE into s->parts, ids and all: nothing is applied
  * before all of it is known to be good. */
 rh_status ops_parts(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
+/* The same of an op that is held: a section of a table that was dropped since then has table NULL. */
+rh_status ops_held_parts(struct shard *s, const struct waiting *op) MUST_CHECK;
 /* A taken write, now: on arrival (async) or at the close of its clock
  * (bsp). */
 rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
@@ -203,11 +205,28 @@ void bsp_close(struct shard *s);
 uint32_t bsp_laggard(const struct shard *s, uint64_t clock);
 
 /* A CANCEL of this worker: what is held of that call of its open clock is let go. */
-void bsp_cancel(struct session *w, const struct head *h, uint32_t call);
+void bsp_cancel(struct shard *s, struct session *w, const struct head *h, uint32_t call);
 
 /* ---- limits.c ---- */
 /* Whether so many bytes more may be held under bsp. RH_ELIMIT says how much is held, and by whom. */
 rh_status limits_hold(const struct shard *s, size_t more_bytes) MUST_CHECK;
+/* Around a batch that goes into a table at once: sets how many new rows it may have, then tells in
+ * *over what did not fit. */
+struct over {
+    uint64_t rows;             /* in all */
+    const struct table *table; /* and the first of them */
+    uint64_t id;
+};
+void limits_enter(const struct shard *s, struct table *t);
+void limits_leave(struct table *t, struct over *over);
+/* RH_ELIMIT if any did not. */
+rh_status limits_say(const struct shard *s, const struct over *over) MUST_CHECK;
+/* Under bsp: promises the new rows of the op in s->parts, or of a file. RH_ELIMIT: they do not all fit,
+ * and none is promised. */
+rh_status limits_promise(struct shard *s, uint16_t sections) MUST_CHECK;
+rh_status limits_promise_load(struct shard *s, struct table *t, const struct stage *k) MUST_CHECK;
+/* What is held has become less: promises are made anew. */
+void limits_recount(struct shard *s);
 
 /* ---- lead.c ---- */
 /* Lets a worker in, or says why not: mode, world, rank. Creates its session. *welcome is filled in.

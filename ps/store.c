@@ -85,6 +85,28 @@ rh_status store_init(struct store *s, uint64_t rows, uint32_t dim, uint32_t slot
     return RH_OK;
 }
 
+rh_status store_promise(struct store *s, uint64_t row) {
+    if (s->promised == NULL)
+        s->promised = reserve(s, "promised bits", s->touched_bytes);
+    if (s->promised == NULL)
+        return RH_ENOMEM;
+    s->n_promised += !store_is_promised(s, row);
+    s->promised[row >> 6] |= UINT64_C(1) << (row & 63);
+    return RH_OK;
+}
+
+void store_forget_promises(struct store *s) {
+    if (s->promised != NULL)
+        munmap(s->promised, s->touched_bytes);
+    s->promised = NULL;
+    s->n_promised = 0;
+}
+
+uint64_t store_row_bytes(const struct store *s, bool weights_only) {
+    uint64_t floats = s->stride + (weights_only ? 0 : s->slot_stride + s->own_dim);
+    return floats * sizeof(float);
+}
+
 static void close_slots(struct store *s) {
     if (s->slots != NULL)
         munmap(s->slots, s->slot_bytes);
@@ -97,6 +119,7 @@ void store_fini(struct store *s) {
     if (s->weights != NULL)
         munmap(s->weights, s->weight_bytes);
     close_slots(s);
+    store_forget_promises(s);
     if (s->touched != NULL)
         munmap(s->touched, s->touched_bytes);
     if (s->pages != NULL)

@@ -20,10 +20,11 @@ struct store {
     float *slots;   /* (rows, slot_stride), NULL before store_open_slots */
     float *own;     /* (rows, own_dim), likewise. Apart from the slots: behind them, one word would
                           cost a whole line of each row */
-    uint64_t *touched; /* bit r: row r was written or updated; its weights count */
-    uint64_t *pages;   /* bit p: rows STORE_PAGE_ROWS p .. may have touched ones, so that those of
+    uint64_t *touched;  /* bit r: row r was written or updated; its weights count */
+    uint64_t *pages;    /* bit p: rows STORE_PAGE_ROWS p .. may have touched ones, so that those of
                           a huge table are found without a look at every bit */
-    uint64_t rows, n_touched;
+    uint64_t *promised; /* likewise: ops that are held will touch it. NULL before the first */
+    uint64_t rows, n_touched, n_promised;
     uint32_t dim,
         stride; /* floats; stride: next power of two below 64 bytes, else a multiple of 64 bytes */
     uint32_t slot_dim, slot_stride; /* floats of optimizer state in a row: dim * slots per weight */
@@ -61,6 +62,17 @@ static inline void store_touch(struct store *s, uint64_t row) {
     s->pages[page >> 6] |= UINT64_C(1) << (page & 63);
     s->n_touched++;
 }
+
+/* A row that is not touched yet will be. RH_ENOMEM. */
+rh_status store_promise(struct store *s, uint64_t row) MUST_CHECK;
+static inline bool store_is_promised(const struct store *s, uint64_t row) {
+    return s->promised != NULL && (s->promised[row >> 6] >> (row & 63) & 1);
+}
+/* Nothing is promised any more. */
+void store_forget_promises(struct store *s);
+
+/* Bytes of a row: its weights and, if it has or may come to have any, its optimizer's state. */
+uint64_t store_row_bytes(const struct store *s, bool weights_only);
 
 /* Touches n rows that are not touched yet, and writes them and, where slots or own is not NULL, their
  * state: weights (n, dim), slots (n, slot_dim), own (n, own_dim), at any address. rows ascend. For a

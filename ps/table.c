@@ -27,6 +27,7 @@ rh_status table_new(const char *name, uint32_t number, const struct spec *s, uin
         return err_set(RH_ENOMEM, "table \"%s\": no memory", name);
     memcpy(t->name, name, strlen(name));
     t->number = number;
+    t->room = TABLE_ROOM;
     t->spec = *s;
     t->opt = opt_find(s);
     init_setup(&t->init, s, name);
@@ -113,8 +114,20 @@ void table_pull(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out) {
     }
 }
 
+/* A row that nobody has touched is about to be. False: there is no room. */
+static inline bool admit(struct table *t, uint64_t id) {
+    if (t->room == TABLE_ROOM)
+        return true;
+    if (t->room == 0) {
+        if (t->refused++ == 0)
+            t->refused_first = id;
+        return false;
+    }
+    t->room--;
+    return true;
+}
+
 void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *in) {
-    (void)ids;
     struct store *s = &t->store;
     const size_t row_bytes = s->dim * sizeof(float);
     const size_t ahead_bytes = min_size(row_bytes, AHEAD_BYTES);
@@ -123,8 +136,11 @@ void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t 
     for (uint32_t i = 0; i < n; i++, in += row_bytes) {
         if (i + AHEAD < n)
             fetch(store_row(s, t->rows[i + AHEAD]), ahead_bytes);
-        if (!store_is_touched(s, t->rows[i]))
+        if (!store_is_touched(s, t->rows[i])) {
+            if (!admit(t, index_id(ids, i)))
+                continue;
             store_touch(s, t->rows[i]);
+        }
         memcpy(store_row(s, t->rows[i]), in, row_bytes);
     }
 }
@@ -139,7 +155,8 @@ struct update {
 
 /* Whether this batch has rows to look at before they are updated. */
 static bool has_rules(const struct table *t) {
-    return t->spec.max_norm != 0 || t->freeze.thins || t->spec.nonfinite == SPEC_SKIP;
+    return t->room != TABLE_ROOM || t->spec.max_norm != 0 || t->freeze.thins ||
+           t->spec.nonfinite == SPEC_SKIP;
 }
 
 /* Rows from .. to - 1 of the batch. Inlined for ruled true and false, so that a table without rules
@@ -176,6 +193,8 @@ static inline __attribute__((always_inline)) void update_rows(const struct updat
         }
         float *row = store_row(s, t->rows[i]);
         if (!store_is_touched(s, t->rows[i])) {
+            if (ruled && !admit(t, index_id(u->ids, i)))
+                continue;
             init_row(&t->init, index_id(u->ids, i), row);
             store_touch(&t->store, t->rows[i]);
         }

@@ -17,6 +17,8 @@
 
 struct snapshot;
 
+#define TABLE_ROOM UINT64_MAX
+
 struct table {
     char name[WIRE_NAME_MAX + 1];
     uint32_t number;
@@ -28,11 +30,14 @@ struct table {
     struct freeze freeze;
     struct snapshot *snapshot; /* its rows at a moment, which somebody still reads; NULL: nobody */
     uint64_t renewed;          /* (turn, rank) of the last init that was applied; 0: none */
-    uint64_t skipped;          /* rows of updates that were not finite, with SPEC_SKIP */
-    uint64_t ages[WIRE_AGES];  /* pulls.c's: answered pulls, by how old what they saw may be */
-    uint32_t dropped_by;       /* of what is left of a dropped table: the worker's rank */
-    float *scratch;            /* (dim): one row at an aligned address */
-    uint64_t *rows;            /* (rows_cap): the last table_locate's answer */
+    uint64_t room;             /* so many rows may still come into being; TABLE_ROOM: any number */
+    uint64_t refused; /* new rows that were passed over since room was set, and the first's id */
+    uint64_t refused_first;
+    uint64_t skipped;         /* rows of updates that were not finite, with SPEC_SKIP */
+    uint64_t ages[WIRE_AGES]; /* pulls.c's: answered pulls, by how old what they saw may be */
+    uint32_t dropped_by;      /* of what is left of a dropped table: the worker's rank */
+    float *scratch;           /* (dim): one row at an aligned address */
+    uint64_t *rows;           /* (rows_cap): the last table_locate's answer */
     uint32_t rows_cap;
 };
 
@@ -50,7 +55,8 @@ void table_read(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out);
 /* The same, but each row renormalized where the spec has a max_norm. */
 void table_pull(struct table *t, const uint8_t *ids, uint32_t n, uint8_t *out);
 
-/* Overwrites the located rows, the padding row too; optimizer state stays. */
+/* Overwrites the located rows, the padding row too; optimizer state stays. This and table_update pass
+ * over new rows once there is no room, and count them in t->refused. */
 void table_write(struct table *t, const uint8_t *ids, uint32_t n, const uint8_t *in);
 
 /* One optimizer step of the located rows, but for the padding row, those that are frozen in the clock

@@ -427,6 +427,9 @@ RH_CHECKED rh_status rh_pull(rh_table *t, const uint64_t *ids, size_t n, float *
  * RH_ELIMIT: a server's --hold-limit (bsp). The text says how much is held, and by whom. Of a call that
  * is refused so nothing is applied, on any shard, and it is no step; the clock goes on. This is so for all
  * that is held under bsp: writes, loads, freezes, resets.
+ * Or a server's --memory-limit: rows that nobody has pushed to or written yet do not fit. Those that are
+ * there are served and updated as ever. Under bsp nothing is applied; else all rows that fit are, which is
+ * final, and the text says how many do not, and the first of them.
  */
 RH_CHECKED rh_status rh_push(rh_table *t, const uint64_t *ids, size_t n, const float *grads);
 

@@ -186,7 +186,7 @@ static void take_again(rh_table *t, const struct opened *o) {
     tables_renew(t, &o->lead.spec);
     t->spec.frozen = o->lead.spec.frozen;
     t->number = o->lead.table;
-    t->pushed = false;
+    t->pushed = 0;
     atomic_store(&t->pushes, o->pushes);
     atomic_store(&t->thaws, o->lead.frozen ? UINT64_MAX : 0);
     atomic_store(&t->lost, false);

@@ -115,6 +115,35 @@ START_TEST(under_async_nothing_is_held) {
 }
 END_TEST
 
+/* ---- --memory-limit ---- */
+
+START_TEST(under_async_old_rows_are_updated_and_new_ones_refused_by_name) {
+    begin(RH_MODE_ASYNC, "--memory-limit=1", PATIENT_MS); /* 1,024 rows of the second shard */
+    ck_assert_refused(rh_push(t, ids, ROWS, ones), RH_ELIMIT, "has no room for 1024 new rows");
+    ck_assert_ptr_nonnull(strstr(rh_errmsg(), "rh_push: shard 1 at "));
+    struct rh_table_info info;
+    ck_assert_ok(rh_table_info(t, &info));
+    ck_assert_uint_eq(info.touched, ROWS - 1024);
+    ck_assert_ok(rh_pull(t, ids, ROWS, rows));
+    uint32_t learned = 0;
+    for (uint32_t i = 0; i < ROWS; i++)
+        learned += rows[(size_t)i * DIM] == -1;
+    ck_assert_uint_eq(learned, ROWS - 1024);
+    end();
+}
+END_TEST
+
+START_TEST(under_bsp_a_push_whose_new_rows_do_not_fit_on_one_shard_is_applied_on_none) {
+    begin(RH_MODE_BSP, "--memory-limit=1", PATIENT_MS);
+    ck_assert_ok(rh_push(t, ids, FEW, ones));
+    ck_assert_refused(rh_push(t, ids, ROWS, ones), RH_ELIMIT, "nothing of the call is applied");
+    ck_assert_ok(rh_tick(c));
+    expect(0, FEW, -1, 1);
+    expect(FEW, ROWS - FEW, 0, 1);
+    end();
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("limits");
     TCase *tc = tcase_create("limits");
@@ -125,6 +154,8 @@ int main(void) {
     tcase_add_test(
         tc, a_refusal_that_nobody_waited_for_is_told_by_the_tick_and_nothing_of_it_is_applied);
     tcase_add_test(tc, under_async_nothing_is_held);
+    tcase_add_test(tc, under_async_old_rows_are_updated_and_new_ones_refused_by_name);
+    tcase_add_test(tc, under_bsp_a_push_whose_new_rows_do_not_fit_on_one_shard_is_applied_on_none);
     suite_add_tcase(s, tc);
     return job_main(s);
 }

@@ -10,6 +10,8 @@
 enum {
     DIM = 256,
     ROWS = 100,
+    ROW_BYTES = DIM * 4,
+    MANY = 4,
     PUSH_BYTES = 64 + 8 + 32 + 8 + DIM * 4 /* header, digest, section, an id, its row */
 };
 
@@ -17,17 +19,21 @@ static struct memory_net net;
 static struct shard *shard;
 static struct talker a, b; /* ranks 0 and 1 */
 
-static void start(uint32_t mode, uint64_t hold_bytes) {
+static void start_with(uint32_t mode, uint64_t hold_bytes, uint64_t memory_bytes,
+                       enum spec_opt opt) {
     struct shard_config c;
     struct spec s = {.kind = SPEC_DENSE,
                      .dim = DIM,
                      .rows = ROWS,
                      .init = SPEC_ZEROS,
-                     .opt = SPEC_SGD,
+                     .opt = opt,
                      .lr = 1.0,
                      .padding_idx = SPEC_NO_PADDING};
+    if (opt == SPEC_SPARSE_ADAM)
+        memcpy(s.opt_arg, (double[]){0.9, 0.999, 1e-8}, 3 * sizeof(double));
     shard_config_init(&c);
     c.hold_bytes = hold_bytes;
+    c.memory_bytes = memory_bytes;
     memory_net_init(&net);
     ck_assert_int_eq(shard_new(&c, &net.net, &shard), RH_OK);
     talker_init(&a, shard, &net, 0);
@@ -36,6 +42,15 @@ static void start(uint32_t mode, uint64_t hold_bytes) {
     ck_assert_int_eq(talker_hello(&b, mode, 2), WIRE_WELCOME);
     ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
     ck_assert_int_eq(talker_open(&b, "t", &s), WIRE_OPENED);
+}
+
+static void start(uint32_t mode, uint64_t hold_bytes) {
+    start_with(mode, hold_bytes, 0, SPEC_SGD);
+}
+
+/* Room for so many rows of weights alone. */
+static void start_for(uint32_t mode, uint32_t rows) {
+    start_with(mode, 1 << 20, rows * ROW_BYTES, SPEC_SGD);
 }
 
 static void teardown(void) {
@@ -66,6 +81,18 @@ static int cancel(struct talker *t, uint32_t call) {
     buf_wrap(&body, room, sizeof room);
     msg_put_cancel(&body, &(struct msg_cancel){call});
     return talker_op(t, WIRE_CANCEL, 0, 0, &body);
+}
+
+/* Rows id .. id + MANY - 1. */
+static int push_many(struct talker *t, uint64_t id, float x) {
+    static uint64_t pushes; /* more than it has ever made */
+    float g[MANY * DIM];
+    uint64_t ids[MANY];
+    for (int i = 0; i < MANY * DIM; i++)
+        g[i] = x;
+    for (int i = 0; i < MANY; i++)
+        ids[i] = id + (uint64_t)i;
+    return talker_push(t, 1, MANY, ids, DIM, g, ++pushes);
 }
 
 /* The answer to the last op of t, once more. */
@@ -179,6 +206,111 @@ START_TEST(a_repeated_cancel_is_acked_and_one_of_a_later_call_is_refused) {
 }
 END_TEST
 
+/* ---- memory ---- */
+
+START_TEST(under_async_the_rows_that_fit_are_taken_and_the_others_named) {
+    start_for(MODE_ASYNC, 6);
+    ck_assert_int_eq(push_many(&a, 10, 1), WIRE_ACK);
+    ck_assert_int_eq(push_many(&a, 12, 1), WIRE_ACK); /* two are there */
+    ck_assert_int_eq(push_many(&b, 13, 1), WIRE_REFUSE);
+    const char *words[] = {"no room for 1 new row, the first of them id 16 of table \"t\"",
+                           "has taken all other rows of the call", "--memory-limit"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        ck_assert_msg(strstr(talker_refusal(), words[i]) != NULL, "%s", talker_refusal());
+    ck_assert(pull1(&a, 12) == -2.0f);
+    ck_assert(pull1(&a, 15) == -2.0f);
+    ck_assert(pull1(&a, 16) == 0.0f); /* served, as what it was */
+    ck_assert_int_eq(push_many(&b, 20, 1), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(
+        strstr(talker_refusal(), "no room for 4 new rows, the first of them id 20"));
+    ck_assert_int_eq(push_many(&b, 10, 1), WIRE_ACK);
+    float row[DIM] = {5};
+    uint64_t ids[] = {15, 30};
+    ck_assert_int_eq(talker_write(&a, 1, 1, &ids[0], DIM, row), WIRE_ACK);
+    ck_assert_int_eq(talker_write(&a, 1, 1, &ids[1], DIM, row), WIRE_REFUSE);
+    ck_assert(pull1(&a, 15) == 5.0f);
+    ck_assert(pull1(&a, 30) == 0.0f);
+}
+END_TEST
+
+START_TEST(what_was_refused_is_final_and_counts_as_a_step) {
+    start_for(MODE_ASYNC, 1);
+    struct head h;
+    ck_assert_int_eq(push_many(&a, 10, 1), WIRE_REFUSE);
+    ck_assert(pull1(&a, 10) == -1.0f);
+    ck_assert_uint_eq(shard->steps[0], 1);
+    struct buf body;
+    uint8_t room[16];
+    buf_wrap(&body, room, sizeof room);
+    buf_put_u64(&body, shard->sessions[0]->answers[1].digest);
+    ck_assert_int_eq(repeat(&a, WIRE_PUSH, &body, &h), WIRE_REFUSE);
+    ck_assert_uint_eq(h.status, RH_ELIMIT);
+    ck_assert(pull1(&a, 10) == -1.0f);
+}
+END_TEST
+
+START_TEST(a_row_counts_with_its_optimizer_state_before_there_is_any) {
+    start_with(MODE_ASYNC, 1 << 20, 2 * 3 * ROW_BYTES + ROW_BYTES, SPEC_SPARSE_ADAM);
+    float row[DIM] = {5};
+    for (uint64_t id = 0; id < 2; id++)
+        ck_assert_int_eq(talker_write(&a, 1, 1, &id, DIM, row), WIRE_ACK);
+    uint64_t id = 2;
+    ck_assert_int_eq(talker_write(&a, 1, 1, &id, DIM, row), WIRE_REFUSE);
+    ck_assert_int_eq(push1(&a, 1, 1), WIRE_ACK);
+    ck_assert_uint_eq(store_memory_bytes(&shard->tables[0]->store), 2 * 3 * ROW_BYTES);
+    ck_assert_int_eq(push1(&a, 2, 1), WIRE_REFUSE);
+}
+END_TEST
+
+START_TEST(under_bsp_an_op_whose_new_rows_do_not_all_fit_is_refused_as_whole) {
+    start_for(MODE_BSP, 6);
+    ck_assert_int_eq(push_many(&a, 10, 1), WIRE_ACK);
+    ck_assert_int_eq(push_many(&b, 10, 1), WIRE_ACK);    /* the same rows: they count once */
+    ck_assert_int_eq(push_many(&b, 20, 1), WIRE_REFUSE); /* what is held counts */
+    ck_assert_ptr_nonnull(
+        strstr(talker_refusal(), "no room for 2 new rows, the first of them id 22"));
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "nothing of the call is applied"));
+    ck_assert_int_eq(push_many(&a, 12, 1), WIRE_ACK); /* there is room for it still */
+    end_clock();
+    ck_assert(pull1(&a, 10) == -2.0f);
+    ck_assert(pull1(&a, 12) == -3.0f);
+    ck_assert(pull1(&a, 15) == -1.0f);
+    ck_assert(pull1(&a, 20) == 0.0f);
+    ck_assert_int_eq(push1(&a, 20, 1), WIRE_REFUSE);
+    ck_assert_int_eq(push_many(&a, 12, 1), WIRE_ACK);
+    end_clock();
+    ck_assert(pull1(&a, 12) == -4.0f);
+}
+END_TEST
+
+START_TEST(rows_of_what_was_cancelled_or_let_go_do_not_count) {
+    start_for(MODE_BSP, MANY);
+    ck_assert_int_eq(push_many(&a, 10, 1), WIRE_ACK);
+    ck_assert_int_eq(push_many(&a, 20, 1), WIRE_REFUSE);
+    ck_assert_int_eq(cancel(&a, a.last.call - 1), WIRE_ACK);
+    ck_assert_int_eq(push_many(&a, 20, 1), WIRE_ACK);
+    ck_assert_int_eq(push_many(&b, 30, 1), WIRE_REFUSE);
+    a.now_ms = b.now_ms = 60000; /* a client of rank 0 comes anew: its clock is void */
+    a.head.worker_inc = a.head.server_inc = 0;
+    a.head.num.call = 77;
+    ck_assert_int_eq(talker_hello(&a, MODE_BSP, 2), WIRE_WELCOME);
+    ck_assert_int_eq(push_many(&b, 30, 1), WIRE_ACK);
+}
+END_TEST
+
+START_TEST(a_reset_gives_the_room_back) {
+    start_for(MODE_ASYNC, MANY);
+    uint8_t room[64];
+    struct buf body;
+    ck_assert_int_eq(push_many(&a, 10, 1), WIRE_ACK);
+    ck_assert_int_eq(push_many(&a, 20, 1), WIRE_REFUSE);
+    buf_wrap(&body, room, sizeof room);
+    msg_put_reset(&body, &(struct msg_reset){.table = 1});
+    ck_assert_int_eq(talker_op(&a, WIRE_RESET, 0, 0, &body), WIRE_ACK);
+    ck_assert_int_eq(push_many(&a, 20, 1), WIRE_ACK);
+}
+END_TEST
+
 Suite *limits_suite(void) {
     Suite *suite = suite_create("limits");
     TCase *tc = tcase_create("limits");
@@ -189,6 +321,12 @@ Suite *limits_suite(void) {
     tcase_add_test(tc, under_async_nothing_is_held_and_nothing_refused);
     tcase_add_test(tc, a_cancelled_call_is_not_applied_and_the_others_are);
     tcase_add_test(tc, a_repeated_cancel_is_acked_and_one_of_a_later_call_is_refused);
+    tcase_add_test(tc, under_async_the_rows_that_fit_are_taken_and_the_others_named);
+    tcase_add_test(tc, what_was_refused_is_final_and_counts_as_a_step);
+    tcase_add_test(tc, a_row_counts_with_its_optimizer_state_before_there_is_any);
+    tcase_add_test(tc, under_bsp_an_op_whose_new_rows_do_not_all_fit_is_refused_as_whole);
+    tcase_add_test(tc, rows_of_what_was_cancelled_or_let_go_do_not_count);
+    tcase_add_test(tc, a_reset_gives_the_room_back);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -66,9 +66,11 @@ static struct memory_net net;
 static struct shard *shard;
 static struct talker a, b;
 
-static void start(uint32_t world, uint32_t mode) {
+static void start_with(uint32_t world, uint32_t mode, uint64_t hold_bytes, uint64_t memory_bytes) {
     struct shard_config c;
     shard_config_init(&c);
+    c.hold_bytes = hold_bytes;
+    c.memory_bytes = memory_bytes;
     c.incarnation = 42;
     c.world = world;
     c.source = &fake.source;
@@ -88,6 +90,10 @@ static void start(uint32_t world, uint32_t mode) {
     ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
     if (world > 1)
         ck_assert_int_eq(talker_hello(&b, mode, world), WIRE_WELCOME);
+}
+
+static void start(uint32_t world, uint32_t mode) {
+    start_with(world, mode, 1 << 20, 0);
 }
 
 static void stop(void) {
@@ -422,6 +428,44 @@ START_TEST(a_table_that_is_dropped_meanwhile_takes_its_load_with_it) {
 }
 END_TEST
 
+/* ---- limits ---- */
+
+START_TEST(under_bsp_the_rows_of_a_file_count_as_held_while_it_is_read) {
+    start_with(1, BSP, 2 * (8 + DIM * 4), 0);
+    ck_assert_int_eq(stage(&a, 1, 0), WIRE_STAGED);
+    ck_assert_int_eq(stage(&a, 1, 1), WIRE_STAGED);
+    ck_assert_int_eq(stage(&a, 1, 2), WIRE_STAGED);
+    ck_assert_int_eq(stage(&a, 1, 3), WIRE_REFUSE);
+    ck_assert_int_eq(refused_with, RH_ELIMIT);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "--hold-limit"));
+    ck_assert_int_eq(stage(&a, 1, 3), WIRE_REFUSE); /* and what was read is let go */
+    ck_assert_int_eq(stage(&a, 2, 0), WIRE_STAGED);
+    ck_assert_int_eq(stage(&a, 2, 1), WIRE_STAGED);
+    stop();
+}
+END_TEST
+
+START_TEST(a_load_writes_the_rows_that_fit_and_names_the_others) {
+    start_with(1, ASYNC, 1, 2 * DIM * 4);
+    stage_all(&a, 1);
+    ck_assert_int_eq(load(&a, 1, 77), WIRE_REFUSE);
+    ck_assert_ptr_nonnull(
+        strstr(talker_refusal(), "no room for 1 new row, the first of them id 2"));
+    expect_rows(&a, 5, 6, 0);
+    stop();
+}
+END_TEST
+
+START_TEST(under_bsp_a_load_whose_rows_do_not_all_fit_is_refused_as_whole) {
+    start_with(1, BSP, 1 << 20, 2 * DIM * 4);
+    stage_all(&a, 1);
+    ck_assert_int_eq(load(&a, 1, 77), WIRE_REFUSE);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 1, 0), WIRE_ACK);
+    expect_rows(&a, 0, 0, 0);
+    stop();
+}
+END_TEST
+
 Suite *loads_suite(void) {
     Suite *suite = suite_create("loads");
     TCase *tc = tcase_create("loads");
@@ -439,6 +483,9 @@ Suite *loads_suite(void) {
     tcase_add_test(tc, bsp_writes_at_the_clocks_close_in_rank_order);
     tcase_add_test(tc, bsp_keeps_what_a_dead_worker_has_loaded_in_clocks_that_it_ended);
     tcase_add_test(tc, a_table_that_is_dropped_meanwhile_takes_its_load_with_it);
+    tcase_add_test(tc, under_bsp_the_rows_of_a_file_count_as_held_while_it_is_read);
+    tcase_add_test(tc, a_load_writes_the_rows_that_fit_and_names_the_others);
+    tcase_add_test(tc, under_bsp_a_load_whose_rows_do_not_all_fit_is_refused_as_whole);
     suite_add_tcase(suite, tc);
     return suite;
 }
