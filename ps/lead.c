@@ -58,6 +58,8 @@ static rh_status check_job(struct shard *s, const struct head *h, const struct m
     rh_status st = check_mode(s, h, m, settled);
     if (st != RH_OK)
         return st;
+    if (!settled)
+        s->begun_ms = s->now_ms;
     uint32_t world = s->cfg.world != 0 ? s->cfg.world : settled ? s->world : m->world;
     if (m->world != world)
         return err_set(RH_EMISMATCH, "the job has %u worker%s, worker %u says %u", world,

@@ -23,7 +23,7 @@
 
 struct settings {
     const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *log_level, *config;
-    int64_t shards, world, credit, hold_limit, memory_limit, cut_timeout, report_fd, rejoin;
+    int64_t shards, world, credit, hold_limit, memory_limit, worker_timeout, cut_timeout, report_fd, rejoin;
     int insecure, read_only, child;
 };
 
@@ -76,6 +76,10 @@ static const struct conf_item items[] = {
     {"cut-timeout", CONF_INT, AT(cut_timeout), "10", 1, 86400, NULL, "SECONDS",
      "How long a checkpoint of the running job waits for workers to come to the end of a clock; "
      "then it is given up, and whoever wants it may try again."},
+    {"worker-timeout", CONF_INT, AT(worker_timeout), "0", 0, 86400, "RH_WORKER_TIMEOUT", "SECONDS",
+     "Who waits for a worker of which nothing was heard for so long, at a barrier or for the end "
+     "of a "
+     "clock, is told so. 0: callers wait until their own deadlines."},
     {"log-level", CONF_STRING, AT(log_level), "warn", 0, 0, "RH_LOG_LEVEL", "LEVEL",
      "error, warn, info or debug, on stderr."},
     {"config", CONF_STRING, AT(config), NULL, 0, 0, NULL, "FILE",
@@ -241,6 +245,7 @@ static rh_status run(const struct settings *set, int *signal_out) {
     l.c.memory_bytes = ((uint64_t)set->memory_limit << 20) / (uint64_t)set->shards;
     l.c.unix_ms = clock_unix_ms() - clock_now_ms();
     l.c.cut_timeout_ms = (uint32_t)set->cut_timeout * 1000;
+    l.c.worker_timeout_ms = (uint32_t)set->worker_timeout * 1000;
     l.c.world = (uint32_t)set->world;
     l.c.read_only = l.ckpt.read_only;
     l.generation = set->rejoin > 0 ? (uint64_t)set->rejoin : 0;

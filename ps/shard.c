@@ -372,6 +372,7 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
     }
     cuts_turn(s);
     restores_turn(s);
+    silence_turn(s);
     struct rd r;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     if (h.kind == WIRE_RESTORE) { /* also where all else is refused */

@@ -42,8 +42,10 @@ struct shard_config {
     uint32_t pid;          /* for facts */
     struct source *source; /* of the files that it reads itself; outlives it. NULL: it reads none */
 
-    struct ckpt_io *ckpt;    /* the folder of its checkpoints; outlives it. NULL: it has none */
-    int64_t unix_ms;         /* of the moment 0 of the time that frames come with: for people */
+    struct ckpt_io *ckpt; /* the folder of its checkpoints; outlives it. NULL: it has none */
+    int64_t unix_ms;      /* of the moment 0 of the time that frames come with: for people */
+    uint32_t
+        worker_timeout_ms; /* who waits for a worker that is silent for so long is refused; 0: waits */
     uint32_t cut_timeout_ms; /* how long a checkpoint waits for the marks of all workers */
     bool read_only;          /* refuses every change */
 

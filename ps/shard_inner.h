@@ -1,8 +1,9 @@
 /* shard_inner.h - the inside of a shard, shared by the files that make it up: shard.c (frames in,
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), clocks.c and bsp.c (clocks),
- * limits.c (how much may be held), lead.c (what all shards must agree on), cuts*.c (checkpoints of the
- * running job), restores.c (and back), rejoin.c (a shard that waits to be filled), freezing.c, resets.c
- * (tables that begin anew, or end), waits.c (why somebody waits), facts.c. */
+ * limits.c (how much may be held), silence.c (how long others wait for who is silent), lead.c (what all
+ * shards must agree on), cuts*.c (checkpoints of the running job), restores.c (and back), rejoin.c (a shard
+ * that waits to be filled), freezing.c, resets.c (tables that begin anew, or end), waits.c (why somebody
+ * waits), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -72,6 +73,8 @@ struct shard {
     struct net *net;
     int64_t now_ms; /* of the frame in hand */
     int64_t born_ms;
+    int64_t begun_ms;     /* when the first worker of those that are here was let in */
+    int64_t looked_ms;    /* for silent workers, last */
     uint32_t mode, world; /* of the job; 0: no worker has come yet */
     uint32_t staleness;   /* ssp: how many clocks others may be behind a pull; else 0 */
     uint64_t closed;      /* bsp: clocks below it are closed */
@@ -227,6 +230,10 @@ rh_status limits_promise(struct shard *s, uint16_t sections) MUST_CHECK;
 rh_status limits_promise_load(struct shard *s, struct table *t, const struct stage *k) MUST_CHECK;
 /* What is held has become less: promises are made anew. */
 void limits_recount(struct shard *s);
+
+/* ---- silence.c ---- */
+/* Refuses what waits for a worker that is silent for too long. */
+void silence_turn(struct shard *s);
 
 /* ---- lead.c ---- */
 /* Lets a worker in, or says why not: mode, world, rank. Creates its session. *welcome is filled in.

@@ -219,6 +219,8 @@ static rh_status barrier(rh_client *c, int timeout_ms, rh_op **spare) {
     if (s == RH_OK) {
         wait_and_mark(c, deadline_ms);
         s = op_wait(&c->barrier, client_now(c)); /* it has been waited for, or interrupted */
+        if (s != RH_OK && c->barrier == NULL && c->failed == RH_OK)
+            c->barriers--; /* it was refused: this one is still to be passed */
     }
     c->passing = false;
     c->news = true;

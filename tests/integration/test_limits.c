@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/support/job.h"
 
@@ -144,6 +146,49 @@ START_TEST(under_bsp_a_push_whose_new_rows_do_not_fit_on_one_shard_is_applied_on
 }
 END_TEST
 
+/* ---- --worker-timeout ---- */
+
+/* Worker 1 in a process of its own: it comes, and then does nothing. */
+static pid_t start_other(void) {
+    int ends[2];
+    char byte;
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        rh_client *other = job_connect(&job, 1);
+        if (other == NULL || write(ends[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    close(ends[0]);
+    return pid;
+}
+
+START_TEST(who_waits_for_a_worker_that_has_died_is_told_so_long_before_its_deadline) {
+    job_start(&job, JOB_LOCAL, 1);
+    servers_add(&job.servers, "tcp", NULL, 0, 1, "--worker-timeout=2");
+    job.cfg.servers = job.servers.list;
+    job.cfg.mode = RH_MODE_BSP;
+    job.cfg.world = 2;
+    job.cfg.op_timeout_ms = 100000;
+    pid_t other = start_other();
+    c = job_connect(&job, 0);
+    t = job_table(c, "t", ROWS, DIM);
+    int64_t start_ms = job_now_ms();
+    ck_assert_int_eq(kill(other, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(other, NULL, 0), other);
+    ck_assert_refused(rh_barrier(c, -1), RH_EUNREACHABLE, "waits for worker 1");
+    ck_assert_ok(rh_tick(c));
+    ck_assert_refused(rh_pull(t, ids, FEW, rows), RH_EUNREACHABLE, "--worker-timeout 2 s");
+    ck_assert_int_lt(job_now_ms() - start_ms, 50000);
+    end();
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("limits");
     TCase *tc = tcase_create("limits");
@@ -156,6 +201,7 @@ int main(void) {
     tcase_add_test(tc, under_async_nothing_is_held);
     tcase_add_test(tc, under_async_old_rows_are_updated_and_new_ones_refused_by_name);
     tcase_add_test(tc, under_bsp_a_push_whose_new_rows_do_not_fit_on_one_shard_is_applied_on_none);
+    tcase_add_test(tc, who_waits_for_a_worker_that_has_died_is_told_so_long_before_its_deadline);
     suite_add_tcase(s, tc);
     return job_main(s);
 }

@@ -37,7 +37,7 @@
     X(snapshot)        \
     X(place)           \
     X(clocks)          \
-    X(waits)           \
+    X(silence)         \
     X(why)             \
     X(spec)            \
     X(frame)           \
@@ -54,6 +54,7 @@
     X(freezing)        \
     X(cuts)            \
     X(limits)          \
+    X(waits)           \
     X(word2vec_text)   \
     X(word2vec)        \
     X(word2vec_cursor) \
