@@ -181,6 +181,8 @@ void cuts_try(struct shard *s) {
     if (st == RH_OK)
         st = FAILPOINT_STATUS("cut.before");
     if (st == RH_OK)
+        st = notes_begin(s, true, c->name, c->generation);
+    if (st == RH_OK)
         st = cut_now(s, &cut);
     FAILPOINT("cut.after");
     if (st != RH_OK) {

@@ -25,11 +25,16 @@ static rh_status next_generation(struct shard *s, uint32_t *out) {
         if (c->next == 0)
             return st;
     }
+    if (c->next <= c->begun) /* by an earlier life: workers have marked it */
+        c->next = (uint64_t)c->begun + 1;
     if (c->next > UINT32_MAX)
         return err_set(RH_ELIMIT,
                        "%s has a checkpoint of generation %" PRIu64 ": there is none behind",
                        s->cfg.ckpt->root, c->next - 1);
-    *out = (uint32_t)c->next++;
+    rh_status st = notes_generation(s, (uint32_t)c->next);
+    if (st != RH_OK)
+        return st;
+    *out = c->begun = (uint32_t)c->next++;
     return RH_OK;
 }
 

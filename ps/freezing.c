@@ -132,6 +132,8 @@ void freezing_observed(struct shard *s, uint32_t peer, const struct head *h, str
     if (st == RH_OK && !was_taken(s, digest)) {
         st = check(&c);
         if (st == RH_OK)
+            st = notes_frame(s, f);
+        if (st == RH_OK)
             st = apply(s, &c);
         if (st == RH_OK)
             s->tickets[s->n_tickets++ % SHARD_TICKETS] = digest;

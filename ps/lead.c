@@ -159,6 +159,8 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
     st = lead_session(s, h->worker, &w);
     if (st == RH_OK)
         st = incarnation(s, w, h, m->life, &inc);
+    if (st == RH_OK && inc != 0)
+        st = notes_hello(s, h, m, inc);
     if (st != RH_OK)
         return st;
     if (inc != 0) {
@@ -311,6 +313,14 @@ void lead_release(struct shard *s) {
     }
 }
 
+static rh_status note_barrier(struct shard *s, const struct head *h, uint32_t index) {
+    uint8_t room[8];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    buf_put_u32(&b, index);
+    return notes_request(s, h, &b);
+}
+
 void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint32_t index) {
     if (s->cfg.shard != 0) {
         shard_refuse(s, w->peer, h, err_set(RH_EPROTO, "barriers are kept by the lead, shard 0"));
@@ -318,6 +328,11 @@ void lead_barrier(struct shard *s, struct session *w, const struct head *h, uint
     }
     FAILPOINT("barrier.before");
     if (index >= w->barrier) {
+        rh_status st = index == w->barrier ? RH_OK : note_barrier(s, h, index);
+        if (st != RH_OK) {
+            shard_refuse(s, w->peer, h, st);
+            return;
+        }
         if (w->barrier_asked.kind == 0)
             w->barrier_ms = s->now_ms;
         w->barrier = index;

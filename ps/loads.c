@@ -44,8 +44,7 @@ static void read_on(struct shard *s, struct stage *k, const struct msg_stage *m)
         stage_fail(k, RH_ELIMIT);
 }
 
-static void answer(struct shard *s, struct session *w, const struct head *h,
-                   const struct stage *k) {
+struct msg_staged loads_told(const struct stage *k) {
     struct msg_staged a = {.load = k->load,
                            .steps = k->steps,
                            .done = k->done,
@@ -66,6 +65,31 @@ static void answer(struct shard *s, struct session *w, const struct head *h,
         memcpy(a.first_missed, r->first_missed, sizeof a.first_missed);
         memcpy(a.first_duplicated, r->first_duplicated, sizeof a.first_duplicated);
     }
+    return a;
+}
+
+void loads_end(struct stage *k, const struct msg_staged *a) {
+    struct vecload_report *r = &k->end.report;
+    k->steps = a->steps;
+    k->done = true;
+    k->done_bytes = a->done_bytes;
+    k->total_bytes = a->total_bytes;
+    k->end.digest = a->digest;
+    k->end.vocab_digest = a->vocab_digest;
+    r->format = (enum vec_format)a->format;
+    r->matched = a->matched;
+    r->missed = a->missed;
+    r->duplicated = a->duplicated;
+    r->unused = a->unused;
+    memcpy(r->about, a->about, sizeof r->about);
+    memcpy(r->first_matched, a->first_matched, sizeof r->first_matched);
+    memcpy(r->first_missed, a->first_missed, sizeof r->first_missed);
+    memcpy(r->first_duplicated, a->first_duplicated, sizeof r->first_duplicated);
+}
+
+static void answer(struct shard *s, struct session *w, const struct head *h,
+                   const struct stage *k) {
+    const struct msg_staged a = loads_told(k);
     uint8_t room[1024];
     struct buf b;
     buf_wrap(&b, room, sizeof room);
@@ -73,8 +97,14 @@ static void answer(struct shard *s, struct session *w, const struct head *h,
     shard_answer(s, w->peer, h, WIRE_STAGED, &b);
 }
 
-static void forget(struct shard *s, struct session *w, const struct head *h, uint32_t load) {
+static void forget(struct shard *s, struct session *w, const struct head *h, const struct frame *f,
+                   uint32_t load) {
     if (load >= w->loads) {
+        rh_status st = notes_frame(s, f);
+        if (st != RH_OK) {
+            shard_refuse(s, w->peer, h, st);
+            return;
+        }
         w->loads = load; /* if its first step is still on the way, it comes too late */
         stage_free(&w->stage);
     }
@@ -86,19 +116,23 @@ void loads_stage(struct shard *s, struct session *w, const struct head *h, const
     struct msg_stage m;
     rd_init(&r, f->data + WIRE_HEAD, f->len - WIRE_HEAD);
     msg_get_stage(&r, &m);
-    if (!rd_done(&r) || (m.load > w->loads && m.step != 0 && !(h->flags & WIRE_UNDO))) {
+    if (!rd_done(&r) ||
+        (m.load > w->loads && m.step != 0 && !s->revived && !(h->flags & WIRE_UNDO))) {
         shard_refuse(s, w->peer, h,
                      err_set(RH_EPROTO, "a STAGE from worker %u cannot be read", w->rank));
         return;
     }
     if (h->flags & WIRE_UNDO) {
-        forget(s, w, h, m.load);
+        forget(s, w, h, f, m.load);
         return;
     }
     if (m.load > w->loads) {
-        struct stage *fresh = stage_new(m.load, m.table);
+        rh_status st = notes_frame(s, f);
+        struct stage *fresh = st == RH_OK ? stage_new(m.load, m.table) : NULL;
         if (fresh == NULL) {
-            shard_refuse(s, w->peer, h, err_set(RH_ENOMEM, "no memory to read %s", m.path));
+            if (st == RH_OK)
+                st = err_set(RH_ENOMEM, "no memory to read %s", m.path);
+            shard_refuse(s, w->peer, h, st);
             return;
         }
         stage_free(&w->stage);
@@ -108,14 +142,20 @@ void loads_stage(struct shard *s, struct session *w, const struct head *h, const
     struct stage *k = w->stage;
     if (k == NULL || k->load != m.load)
         return; /* a repeat of a load that is over: nobody waits for it */
-    if (m.step > k->steps) {
+    while (s->revived && m.step > k->steps && k->status == RH_OK && !k->done)
+        read_on(s, k, &m); /* as far as the earlier life was */
+    if (m.step > k->steps && k->status == RH_OK) {
         shard_refuse(s, w->peer, h,
                      err_set(RH_EPROTO, "step %u of a load of worker %u, of which %u were taken",
                              m.step, w->rank, k->steps));
         return;
     }
-    if (m.step == k->steps && k->status == RH_OK && !k->done)
+    if (m.step == k->steps && k->status == RH_OK && !k->done) {
         read_on(s, k, &m);
+        rh_status st = notes_staged(s, w);
+        if (st != RH_OK)
+            stage_fail(k, st);
+    }
     if (k->status != RH_OK)
         shard_refuse(s, w->peer, h, err_set(k->status, "%s", k->text));
     else

@@ -324,6 +324,8 @@ static void answer_op(struct shard *s, struct session *w, const struct head *h, 
         if (st == RH_OK)
             st = lead_open(s, &m, h->worker, !again, &t);
     }
+    if (!again)
+        s->answered = (uint16_t)st;
     if (st != RH_OK)
         shard_refuse(s, w->peer, h, st);
     else if (t != NULL)
@@ -334,7 +336,12 @@ static void answer_op(struct shard *s, struct session *w, const struct head *h, 
 
 static void take(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
     uint64_t digest = 0;
-    rh_status st = read_digest(h, f, &digest);
+    rh_status st = notes_frame(s, f);
+    if (st != RH_OK) { /* it was not taken: nothing of it, nor of what is behind it */
+        shard_refuse(s, w->peer, h, st);
+        return;
+    }
+    st = read_digest(h, f, &digest);
     if (h->num.clock > w->ended)
         clocks_enter(s, w, h->num.clock);
     if (st == RH_OK && h->num.clock < w->ended)
@@ -395,21 +402,26 @@ static void after_taking(struct shard *s, struct session *w, bool ended) {
     lead_release(s);
 }
 
+/* One op and all that it sets free. So what was taken in this order by an earlier life, and comes one
+ * by one, leads to the same. */
+static void take_one(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
+    uint64_t ended = w->ended;
+    take(s, w, h, f);
+    after_taking(s, w, w->ended != ended);
+}
+
 /* Early ops whose turn it is now. */
 static void take_early(struct shard *s, struct session *w) {
     for (struct waiting *next; !cuts_hold(s, w) && (next = session_unpark(w)) != NULL;
          waiting_free(next))
-        take(s, w, &next->head, next->frame);
+        take_one(s, w, &next->head, next->frame);
 }
 
 void ops_resume(struct shard *s) {
     for (uint32_t rank = 0; rank < s->n_sessions; rank++) {
         struct session *w = s->sessions[rank];
-        if (w == NULL || w->early.n == 0)
-            continue;
-        uint64_t ended = w->ended;
-        take_early(s, w);
-        after_taking(s, w, w->ended != ended);
+        if (w != NULL)
+            take_early(s, w);
     }
 }
 
@@ -434,9 +446,7 @@ void ops_frame(struct shard *s, struct session *w, const struct head *h, struct 
     case SESSION_TAKE:
         break;
     }
-    uint64_t ended = w->ended;
-    take(s, w, h, f);
+    take_one(s, w, h, f);
     take_early(s, w);
-    after_taking(s, w, w->ended != ended);
     cuts_try(s);
 }

@@ -126,11 +126,17 @@ void pulls_release(struct shard *s, struct session *w) {
             continue;
         }
         struct waiting *p = waiting_remove(&w->pulls, at);
+        rh_status st = RH_OK;
         if (p->head.num.clock > w->ended) {
-            clocks_enter(s, w, p->head.num.clock);
+            st = notes_frame(s, p->frame);
+            if (st == RH_OK)
+                clocks_enter(s, w, p->head.num.clock);
             at = &w->pulls.first; /* it may have let go others of this list */
         }
-        answer(s, w, w->peer, &p->head, p->frame);
+        if (st == RH_OK)
+            answer(s, w, w->peer, &p->head, p->frame);
+        else
+            shard_refuse(s, w->peer, &p->head, st);
         waiting_free(p);
     }
 }

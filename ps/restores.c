@@ -280,7 +280,11 @@ static void on_place(struct shard *s, uint32_t peer, const struct head *h,
     }
     put_in_place(s);
     FAILPOINT("replace.after");
-    say_done(s, peer, h);
+    st = notes_begin(s, false, s->restored.name, s->restored.generation);
+    if (st == RH_OK)
+        say_done(s, peer, h);
+    else
+        shard_refuse(s, peer, h, st);
 }
 
 /* ---- the way in ---- */
@@ -298,16 +302,30 @@ static rh_status may_restore(const struct shard *s, const struct head *h,
     return st == RH_OK ? cuts_check_folder(s) : st;
 }
 
+static rh_status note_whole(struct shard *s, const struct head *h, const struct msg_restore *m) {
+    uint8_t room[sizeof *m + 16];
+    struct buf b;
+    buf_wrap(&b, room, sizeof room);
+    msg_put_restore(&b, m);
+    return notes_request(s, h, &b);
+}
+
 void restores_frame(struct shard *s, uint32_t peer, const struct head *h, struct rd *r) {
     struct msg_restore m;
     msg_get_restore(r, &m);
     bool bad = !rd_done(r);
     /* Who has put it in place may ask again: the answer was lost, and its life is over. */
     if (!bad && s->restored.times > 0 && m.ticket == s->restored.ticket) {
-        if (m.step == 2 && !(h->flags & WIRE_UNDO))
-            s->state = MSG_WHOLE;
+        rh_status st = RH_OK;
+        if (m.step == 2 && !(h->flags & WIRE_UNDO) && s->state != MSG_WHOLE) {
+            st = note_whole(s, h, &m);
+            s->state = st == RH_OK ? MSG_WHOLE : s->state;
+        }
         FAILPOINT("replace.told");
-        say_done(s, peer, h);
+        if (st == RH_OK)
+            say_done(s, peer, h);
+        else
+            shard_refuse(s, peer, h, st);
         return;
     }
     rh_status st = may_restore(s, h, &m, bad);

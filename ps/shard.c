@@ -265,9 +265,14 @@ static void on_beat(struct shard *s, struct session *w, const struct head *h) {
 
 /* A worker's frame that shows how far it is: its last op has been taken, so it is in the clock that
  * the header says. */
-static void note_clock(struct shard *s, struct session *w, const struct head *h) {
-    if (opnum_cmp(h->prev, w->floor) <= 0 && h->num.clock > w->ended)
+static rh_status note_clock(struct shard *s, struct session *w, const struct head *h,
+                            const struct frame *f) {
+    if (opnum_cmp(h->prev, w->floor) > 0 || h->num.clock <= w->ended)
+        return RH_OK;
+    rh_status st = notes_frame(s, f);
+    if (st == RH_OK)
         clocks_enter(s, w, h->num.clock);
+    return st;
 }
 
 static void on_observer(struct shard *s, uint32_t peer, const struct head *h, struct frame *f,
@@ -314,7 +319,11 @@ static void on_worker(struct shard *s, struct session *w, const struct head *h, 
         ops_frame(s, w, h, f);
         return;
     }
-    note_clock(s, w, h);
+    rh_status st = note_clock(s, w, h, f);
+    if (st != RH_OK) {
+        shard_refuse(s, w->peer, h, st);
+        return;
+    }
     switch (h->kind) {
     case WIRE_PULL:
         pulls_frame(s, w, w->peer, h, f);

@@ -12,6 +12,7 @@
 #include "proto/frame.h"
 #include "proto/net.h"
 #include "ps/ckpt_io.h"
+#include "ps/notes.h"
 #include "ps/source.h"
 
 struct shard;
@@ -41,6 +42,9 @@ struct shard_config {
     bool no_sums;          /* answers need no body sums: the transport is memory */
     uint32_t pid;          /* for facts */
     struct source *source; /* of the files that it reads itself; outlives it. NULL: it reads none */
+
+    struct shard_notes
+        *notes; /* what it writes down before it changes; outlives it. NULL: nothing */
 
     struct ckpt_io *ckpt; /* the folder of its checkpoints; outlives it. NULL: it has none */
     int64_t unix_ms;      /* of the moment 0 of the time that frames come with: for people */
@@ -73,6 +77,10 @@ void shard_free(struct shard **s);
 /* Handles one frame from a peer. The caller keeps its reference; the shard takes its own of what it
  * holds. */
 void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms);
+
+/* It refuses every request from now on, but for a RESTORE, since what it takes could not be written
+ * down; err_text says why. */
+void shard_break(struct shard *s, rh_status status);
 
 /* True once the world was known from the start and every worker of it has come and said goodbye. */
 bool shard_finished(const struct shard *s);

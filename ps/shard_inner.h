@@ -2,8 +2,8 @@
  * hello), ops.c (what changes state), loads.c (files), pulls.c (what reads), clocks.c and bsp.c (clocks),
  * limits.c (how much may be held), silence.c (how long others wait for who is silent), lead.c (what all
  * shards must agree on), cuts*.c (checkpoints of the running job), restores.c (and back), rejoin.c (a shard
- * that waits to be filled), freezing.c, resets.c (tables that begin anew, or end), waits.c (why somebody
- * waits), facts.c. */
+ * that waits to be filled), freezing.c, resets.c (tables that begin anew, or end), notes.c (what it writes
+ * down), waits.c (why somebody waits), facts.c. */
 #ifndef PS_SHARD_INNER_H
 #define PS_SHARD_INNER_H
 
@@ -54,6 +54,7 @@ struct cut {
     struct cut_work *work;         /* its files; NULL: nothing is written */
     struct cut_work *left;         /* of an attempt that was given up: goes when it is done */
     uint64_t next;                 /* the lead: the next generation; 0: to be looked up */
+    uint32_t begun;                /* the lead: the last one, of an earlier life too */
     struct save_ticket tickets[SHARD_TICKETS]; /* the lead: ring */
     uint32_t n_tickets;                        /* ever */
 };
@@ -92,8 +93,10 @@ struct shard {
     struct fold fold;
     struct part *parts; /* (WIRE_SECTIONS_MAX) of the op in hand */
     enum msg_state state;
-    rh_status broken; /* not RH_OK: a clock could not be closed; every request is refused with
-                           broken_text */
+    uint16_t answered; /* the status of the last op that was taken */
+    bool revived;      /* it goes on from what an earlier life has written down */
+    rh_status broken;  /* not RH_OK: a clock could not be closed, or an op not be written down;
+                          every request is refused with broken_text */
     char broken_text[256];
 
     struct cut cut;
@@ -146,6 +149,28 @@ rh_status shard_no_table(const struct shard *s, const char *what, uint32_t numbe
 uint32_t shard_dim(const struct shard *s, uint32_t number);
 struct session *shard_session(const struct shard *s, uint32_t rank); /* NULL: never seen */
 
+/* ---- notes.c: before something changes. RH_EIO: it may not, and nothing may any more. ---- */
+enum { NOTES_STATE_MAX = 1 << 30 };
+rh_status notes_frame(struct shard *s, const struct frame *f) MUST_CHECK;
+/* The same of one that is at hand no more. */
+rh_status notes_request(struct shard *s, const struct head *h, const struct buf *body) MUST_CHECK;
+/* A HELLO that lets this incarnation in. */
+rh_status notes_hello(struct shard *s, const struct head *h, const struct msg_hello *m,
+                      uint32_t inc) MUST_CHECK;
+rh_status notes_generation(struct shard *s, uint32_t generation) MUST_CHECK;
+/* What a load has read, if that is all of it. */
+rh_status notes_staged(struct shard *s, const struct session *w) MUST_CHECK;
+/* What follows goes on from this checkpoint, which was put in place ("": the empty job was), or, if it is
+ * a cut, is about to be taken here and now. */
+rh_status notes_begin(struct shard *s, bool cut, const char *name, uint64_t generation) MUST_CHECK;
+/* The way back, of NOTE_STAGED. */
+rh_status notes_stage(struct shard *s, const void *p, size_t len) MUST_CHECK;
+
+/* ---- notes_state.c ---- */
+void notes_state_put(const struct shard *s, struct buf *b);
+/* Into a shard that is empty, or filled from the checkpoint that this goes with. RH_ECORRUPT. */
+rh_status notes_state_get(struct shard *s, const void *p, size_t len) MUST_CHECK;
+
 /* ---- ops.c ---- */
 void ops_frame(struct shard *s, struct session *w, const struct head *h, struct frame *f);
 /* Reads and checks every section of a PUSH or WRITE into s->parts, ids and all: nothing is applied
@@ -164,6 +189,9 @@ void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame
 /* ---- loads.c ---- */
 /* STAGE: reads on in a file. */
 void loads_stage(struct shard *s, struct session *w, const struct head *h, const struct frame *f);
+/* What STAGED tells of it, and a stage that all of it was told of. */
+struct msg_staged loads_told(const struct stage *k);
+void loads_end(struct stage *k, const struct msg_staged *told);
 /* LOAD: writes what was read, or holds it until the clock closes, when loads_apply writes it. */
 rh_status loads_take(struct shard *s, struct session *w, const struct head *h,
                      struct frame *f) MUST_CHECK;

@@ -157,3 +157,26 @@ rh_status stage_write(struct stage *k, struct table *t) {
     }
     return RH_OK;
 }
+
+rh_status stage_each(const struct stage *k,
+                     rh_status (*with)(void *arg, const uint64_t *ids, const uint8_t *rows,
+                                       uint32_t n),
+                     void *arg) {
+    rh_status st = RH_OK;
+    for (struct stage_rows *p = k->first; st == RH_OK && p != NULL; p = p->next)
+        st = with(arg, p->ids, rows_of(p), p->n);
+    return st;
+}
+
+rh_status stage_again(struct stage *k, struct table *t, const uint8_t *ids, const uint8_t *rows,
+                      uint32_t n) {
+    k->dim = t->spec.dim;
+    if (n == 0)
+        return RH_OK;
+    struct stage_rows *to = add_rows(k, n);
+    if (to == NULL)
+        return err_set(RH_ENOMEM, "table \"%s\": no memory for %u rows of a file", t->name, n);
+    memcpy(to->ids, ids, n * sizeof *to->ids);
+    memcpy(rows_of(to), rows, (size_t)n * k->dim * sizeof(float));
+    return table_locate(t, (const uint8_t *)to->ids, n);
+}

@@ -49,4 +49,14 @@ static inline size_t stage_bytes(const struct stage *k) {
  * that was read for. */
 rh_status stage_write(struct stage *k, struct table *t) MUST_CHECK;
 
+/* with() for its rows, piece by piece, in order. Stops at what is not RH_OK, and returns it. */
+rh_status stage_each(const struct stage *k,
+                     rh_status (*with)(void *arg, const uint64_t *ids, const uint8_t *rows,
+                                       uint32_t n),
+                     void *arg);
+
+/* Adds rows of t that an earlier life has read. */
+rh_status stage_again(struct stage *k, struct table *t, const uint8_t *ids, const uint8_t *rows,
+                      uint32_t n) MUST_CHECK;
+
 #endif
