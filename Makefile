@@ -94,7 +94,7 @@ OBJ := $(BUILD)/obj
 objects = $(patsubst %.c,$(OBJ)/%.o,$(wildcard $(1)))
 
 MPI_PLUGIN    := proto/roster_mpi.c
-SERVER_OWN    := ps/main.c ps/server%.c ps/supervise%.c ps/ckpt_tool%.c
+SERVER_OWN    := ps/main.c ps/server%.c ps/journal%.c ps/supervise%.c ps/ckpt_tool%.c
 COMMON_OBJS   := $(call objects,common/*.c)
 PROTO_OBJS    := $(filter-out $(OBJ)/$(MPI_PLUGIN:.c=.o),$(call objects,proto/*.c))
 PS_OBJS       := $(call objects,ps/*.c)

@@ -147,8 +147,8 @@ static void hello(struct ckpt_job *j, uint32_t rank, uint32_t shard) {
     t->last = (struct opnum){0};
 }
 
-static void shards_new(struct ckpt_job *j, uint32_t shards) {
-    j->shards = shards;
+void ckpt_job_shards(struct ckpt_job *j, uint32_t shards) {
+    *j = (struct ckpt_job){.shards = shards};
     for (uint32_t i = 0; i < shards; i++) {
         struct shard_config c;
         shard_config_init(&c);
@@ -170,9 +170,13 @@ static void everybody_comes(struct ckpt_job *j) {
 }
 
 void ckpt_job_init(struct ckpt_job *j, uint32_t mode, uint32_t shards, uint64_t seed) {
-    *j = (struct ckpt_job){.mode = mode};
+    ckpt_job_shards(j, shards);
+    ckpt_job_come(j, mode, seed);
+}
+
+void ckpt_job_come(struct ckpt_job *j, uint32_t mode, uint64_t seed) {
+    j->mode = mode;
     rng_init(&j->g, seed, 1);
-    shards_new(j, shards);
     everybody_comes(j);
 }
 
@@ -510,7 +514,7 @@ rh_status ckpt_job_restore(struct ckpt_job *j, struct ckpt_io *io, const char *n
     rh_status st = ckpt_open(io, name, &folder, &m);
     if (st != RH_OK)
         return st;
-    shards_new(j, shards);
+    ckpt_job_shards(j, shards);
     j->mode = m.mode;
     for (uint32_t i = 0; st == RH_OK && i < shards; i++)
         st = ckpt_shard_restore(j->shard[i], &folder, &m, name);

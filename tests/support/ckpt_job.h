@@ -24,6 +24,10 @@ struct ckpt_job {
 void ckpt_job_init(struct ckpt_job *j, uint32_t mode, uint32_t shards, uint64_t seed);
 void ckpt_job_fini(struct ckpt_job *j);
 
+/* The two halves of ckpt_job_init: shards that nobody has spoken to yet; and the workers come. */
+void ckpt_job_shards(struct ckpt_job *j, uint32_t shards);
+void ckpt_job_come(struct ckpt_job *j, uint32_t mode, uint64_t seed);
+
 /* One clock: both workers push to all tables, and now and then write, freeze, thaw, reset, init,
  * drop. */
 void ckpt_job_step(struct ckpt_job *j);

@@ -76,6 +76,7 @@
     X(restored)        \
     X(rejoin)          \
     X(restores)        \
+    X(journal)         \
     X(server)          \
     X(budget)          \
     X(bags)
