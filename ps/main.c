@@ -19,11 +19,14 @@
 #include "ps/ckpt_tool.h"
 #include "ps/server.h"
 #include "ps/server_ckpt.h"
+#include "ps/server_journal.h"
 #include "ps/supervise.h"
 
 struct settings {
-    const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *log_level, *config;
-    int64_t shards, world, credit, hold_limit, memory_limit, worker_timeout, cut_timeout, report_fd, rejoin;
+    const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *journal, *journal_sync,
+        *log_level, *config;
+    int64_t shards, world, credit, hold_limit, memory_limit, worker_timeout, cut_timeout, report_fd,
+        rejoin;
     int insecure, read_only, child;
 };
 
@@ -73,6 +76,15 @@ static const struct conf_item items[] = {
     {"read-only", CONF_BOOL, AT(read_only), "no", 0, 0, NULL, NULL,
      "With --restore: serve what was restored, and refuse every change. The folder need not be "
      "writable, and may be that of a job which goes on saving there."},
+    {"journal", CONF_STRING, AT(journal), NULL, 0, 0, "RH_JOURNAL", "DIR",
+     "Write down every change before it is acknowledged, in DIR: a server that was killed and is "
+     "started again with the same address, shards and job comes back to the same bits, and workers "
+     "notice a pause. Of one job alone. What is there goes before --restore and --rejoin."},
+    {"journal-sync", CONF_STRING, AT(journal_sync), "100", 0, 0, "RH_JOURNAL_SYNC",
+     "never|MS|always",
+     "When the journal is forced to the disk: never, or every so many milliseconds, or always "
+     "before what it holds is acknowledged. It is about the machine losing power; a killed server "
+     "loses nothing either way."},
     {"cut-timeout", CONF_INT, AT(cut_timeout), "10", 1, 86400, NULL, "SECONDS",
      "How long a checkpoint of the running job waits for workers to come to the end of a clock; "
      "then it is given up, and whoever wants it may try again."},
@@ -167,6 +179,7 @@ static const char *mpi_listen(void) {
 struct life {
     const struct settings *set;
     struct server_ckpt ckpt;
+    struct journals *journals;
     struct server *server;
     struct shard_config c;
     uint64_t generation; /* the newest in the folder when the job began */
@@ -191,9 +204,20 @@ static rh_status fill(struct life *l, const char *job) {
     l->c.job = hash64(job, strlen(job));
     if (l->set->rejoin < 0 && l->c.ckpt != NULL)
         l->generation = server_ckpt_generation(l->c.ckpt);
-    rh_status st = server_make(l->server, &l->c);
-    if (st == RH_OK && l->ckpt.restore != NULL && !l->c.rejoins)
+    bool found = false; /* what the shards of an earlier life have written down */
+    bool restores = l->ckpt.restore != NULL && !l->c.rejoins;
+    rh_status st = RH_OK;
+    if (l->journals != NULL)
+        st = journals_look(l->journals, &l->c, (uint32_t)l->set->shards, restores, &found);
+    if (st == RH_OK)
+        st = server_make(l->server, &l->c, l->journals);
+    if (st == RH_OK && found && restores)
+        log_warn("--restore %s: not looked at, since there is a journal in %s", l->ckpt.restore,
+                 l->set->journal);
+    if (st == RH_OK && restores && !found)
         st = restore(l);
+    if (st == RH_OK && l->journals != NULL)
+        st = journals_begin(l->journals, l->server);
     if (st == RH_OK && l->c.shard == 0 && l->c.ckpt != NULL && !l->c.read_only)
         server_ckpt_clean(l->c.ckpt);
     return st;
@@ -233,6 +257,10 @@ static rh_status open_all(struct life *l, bool mpi) {
         st = source_beneath(set->data_dir, &l->c.source);
     if (st == RH_OK)
         st = server_ckpt_open(&l->ckpt, &l->c.ckpt);
+    if (st == RH_OK && set->journal != NULL && set->read_only)
+        st = err_set(RH_EINVAL, "--journal with --read-only: nothing changes that it could hold");
+    if (st == RH_OK)
+        st = journals_open(&(struct server_journal){set->journal, set->journal_sync}, &l->journals);
     return st == RH_OK ? server_open(&o, &l->server) : st;
 }
 
@@ -268,7 +296,9 @@ static rh_status run(const struct settings *set, int *signal_out) {
         st = server_start(l.server);
     if (st == RH_OK)
         *signal_out = server_wait(l.server);
+    bool finished = st == RH_OK && server_finished(l.server);
     server_close(&l.server);
+    journals_close(&l.journals, finished);
     source_free(&l.c.source);
     ckpt_io_free(&l.c.ckpt);
     return st;

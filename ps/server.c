@@ -18,6 +18,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "proto/net.h"
+#include "ps/journal.h"
+#include "ps/server_journal.h"
 
 enum { SERVER_LINGER_MS = 2000 };
 
@@ -26,7 +28,8 @@ struct seat {
     struct server *server;
     struct net *net;
     struct shard *shard;
-    uint32_t number; /* of the shard */
+    struct journal *journal; /* NULL: none */
+    uint32_t number;         /* of the shard */
     pthread_t thread, helper;
     int running, helped;
     char address[ROSTER_ADDRESS_MAX];
@@ -139,6 +142,14 @@ const char *const *server_addresses(const struct server *s) {
     return s->addresses;
 }
 
+/* Answers that wait for the disk go. True if some did: then there may be more to receive. */
+static bool flush(struct seat *seat) {
+    bool sent = false;
+    if (seat->journal != NULL && journal_flush(seat->journal, &sent) != RH_OK)
+        shard_break(seat->shard, RH_EIO);
+    return sent;
+}
+
 static void *serve(void *arg) {
     struct seat *seat = arg;
     struct server *s = seat->server;
@@ -150,10 +161,13 @@ static void *serve(void *arg) {
         if (f != NULL) {
             shard_frame(seat->shard, peer, f, clock_now_ms());
             frame_unref(f);
-        } else {
+            if (seat->journal != NULL && journal_is_full(seat->journal))
+                flush(seat);
+        } else if (!flush(seat)) {
             poll(&p, 1, -1);
         }
     }
+    flush(seat);
     if (atomic_fetch_add(&s->finished, 1) + 1 == s->o.shards)
         eventfd_write(s->done_fd, 1);
     return NULL;
@@ -194,7 +208,8 @@ static void start_task(void *arg, struct shard_task *t) {
 
 /* ---- a life ---- */
 
-rh_status server_make(struct server *s, const struct shard_config *base) {
+rh_status server_make(struct server *s, const struct shard_config *base,
+                      struct journals *journals) {
     s->total = base->shards;
     for (uint32_t i = 0; i < s->o.shards; i++) {
         struct seat *seat = &s->seats[i];
@@ -203,7 +218,12 @@ rh_status server_make(struct server *s, const struct shard_config *base) {
         c.pid = (uint32_t)getpid();
         c.start = start_task;
         c.start_arg = seat;
-        rh_status st = shard_new(&c, seat->net, &seat->shard);
+        struct net *net = seat->net;
+        if (journals != NULL) {
+            seat->journal = journals_of(journals, i);
+            net = journals_net(journals, i, net);
+        }
+        rh_status st = shard_new(&c, net, &seat->shard);
         if (st != RH_OK)
             return st;
     }
@@ -246,6 +266,10 @@ int server_wait(struct server *s) {
     }
     close(fd);
     return (int)info.ssi_signo;
+}
+
+bool server_finished(const struct server *s) {
+    return atomic_load(&s->finished) == s->o.shards;
 }
 
 void server_close(struct server **out) {

@@ -3,6 +3,7 @@
 #ifndef PS_SERVER_H
 #define PS_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/status.h"
@@ -10,6 +11,8 @@
 #include "ps/shard.h"
 
 struct server;
+
+struct journals;
 
 struct server_options {
     /* "tcp://127.0.0.1:7700"; further shards take the next ports ("*": free ones). Or one for each,
@@ -26,8 +29,10 @@ rh_status server_open(const struct server_options *o, struct server **out) MUST_
 const char *const *server_addresses(const struct server *s);
 
 /* Makes the shards. base: what all share, and the number of the first. Tasks that they give away get
- * a thread of their own, one for each shard at a time. */
-rh_status server_make(struct server *s, const struct shard_config *base) MUST_CHECK;
+ * a thread of their own, one for each shard at a time. journals: where they were looked for, and what is
+ * written then; it outlives the shards. NULL: none. */
+rh_status server_make(struct server *s, const struct shard_config *base,
+                      struct journals *journals) MUST_CHECK;
 
 /* The i-th shard of this process, which nobody speaks to yet. */
 struct shard *server_shard(struct server *s, uint32_t i);
@@ -37,6 +42,9 @@ rh_status server_start(struct server *s) MUST_CHECK;
 
 /* Waits until every shard is finished, or a signal of the blocked set (SIGTERM, SIGINT) comes. Returns that signal, or 0. */
 int server_wait(struct server *s);
+
+/* True once every shard is, before server_close: the job is over. */
+bool server_finished(const struct server *s);
 
 /* Stops the threads, waits for tasks that run, lets answers leave, frees. */
 void server_close(struct server **s);

@@ -53,7 +53,7 @@ static void setup(void) {
     shard_config_init(&c);
     c.shards = SHARDS;
     ck_assert_int_eq(server_open(&o, &server), RH_OK);
-    ck_assert_int_eq(server_make(server, &c), RH_OK);
+    ck_assert_int_eq(server_make(server, &c, NULL), RH_OK);
 }
 
 static void teardown(void) {
