@@ -113,6 +113,7 @@ void session_begin(struct session *s, uint32_t inc, uint32_t nonce) {
     s->inc = inc;
     s->nonce = nonce;
     s->floor = (struct opnum){0, 0, 0};
+    s->idle = true;
     s->n_answers = 0;
     s->barrier = 0;
     s->barrier_asked.kind = 0;

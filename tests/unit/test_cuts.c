@@ -592,6 +592,23 @@ START_TEST(a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat) {
 }
 END_TEST
 
+START_TEST(a_worker_at_a_barrier_behind_a_mark_that_came_to_nothing_is_told_of_the_next_attempt) {
+    struct head h;
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    save(&o, 0, "x", 0);
+    ck_assert_uint_eq(tick(&a, 0), 1);
+    mark(&a, 1, NULL);
+    wait_at_barrier(&a);
+    push(&b, 1);
+    ck_assert_uint_eq(save(&o, 1, "x", WIRE_UNDO).phase, MSG_GIVEN_UP);
+    ck_assert_uint_eq(save(&o, 0, "x", 0).phase, MSG_GATHERING);
+    talker_send(&a, WIRE_BEAT, 0, (struct opnum){1, 0x80000003, 0}, a.last, 0, &(struct buf){0});
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ALIVE);
+    ck_assert_uint_eq(h.prev.call, 2);
+}
+END_TEST
+
 START_TEST(a_worker_at_a_barrier_in_the_midst_of_a_clock_ends_the_attempt) {
     join(&a, ASYNC, 2);
     join(&b, ASYNC, 2);
@@ -898,6 +915,8 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc,
                    a_worker_that_falls_silent_ends_the_attempt_and_none_is_begun_until_it_is_heard);
     tcase_add_test(tc, a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat);
+    tcase_add_test(
+        tc, a_worker_at_a_barrier_behind_a_mark_that_came_to_nothing_is_told_of_the_next_attempt);
     tcase_add_test(tc, a_worker_at_a_barrier_in_the_midst_of_a_clock_ends_the_attempt);
     tcase_add_test(tc, shards_that_do_not_agree_make_no_checkpoint);
     tcase_add_test(tc, a_disk_that_fails_ends_the_attempt_wherever_it_does_and_harms_nothing);
