@@ -9,6 +9,7 @@
 #include <sanitizer/asan_interface.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/err.h"
 #include "proto/wire.h"
@@ -169,6 +170,26 @@ struct frame *frame_new(struct frame_pool *p, size_t len) {
     atomic_init(&f->refs, 1);
     atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
     return f;
+}
+
+/* ZeroMQ reads 8 KiB at a time, and what lies within is not copied out. */
+enum { KEEP_COPY_BELOW = 8192 };
+
+static void release_copy(struct frame *f) {
+    free(f);
+}
+
+struct frame *frame_keep(struct frame *f) {
+    if (f->len >= KEEP_COPY_BELOW)
+        return frame_ref(f);
+    struct frame *copy = malloc(DATA_AT + f->len);
+    if (copy == NULL)
+        return NULL;
+    *copy = (struct frame){
+        .data = (uint8_t *)copy + DATA_AT, .len = f->len, .cap = f->len, .release = release_copy};
+    atomic_init(&copy->refs, 1);
+    memcpy(copy->data, f->data, f->len);
+    return copy;
 }
 
 struct frame *frame_ref(struct frame *f) {

@@ -32,6 +32,11 @@ void frame_pool_free(struct frame_pool **p);
  * caller's. NULL when memory is out. */
 struct frame *frame_new(struct frame_pool *p, size_t len);
 struct frame *frame_ref(struct frame *f);
+
+/* For who keeps a frame: the same bytes, one reference, and no more memory than they are. A small one
+ * that was received shares a buffer of many KiB with its neighbours, and is copied; else this is
+ * frame_ref. NULL when memory is out. */
+struct frame *frame_keep(struct frame *f);
 void frame_unref(struct frame *f); /* NULL is fine */
 
 #endif

@@ -6,13 +6,25 @@
 #include "ps/shard_inner.h"
 #include "ps/stage.h"
 
+bool limits_is_ahead(const struct shard *s, uint64_t clock) {
+    return s->mode == MODE_BSP && clock >= s->closed + SHARD_CLOCKS_AHEAD;
+}
+
+bool limits_may_park(const struct shard *s, const struct session *w, size_t more_bytes) {
+    return w->pulls.n < SESSION_PULLS_MAX &&
+           w->pulls.bytes + more_bytes <= (uint64_t)s->cfg.credit_bytes + WIRE_FRAME_MAX;
+}
+
 static double mib(uint64_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
 /* Ops that are held, and files that are read to be held. */
 static uint64_t held_by(const struct session *w) {
-    return w == NULL ? 0 : w->held.bytes + (w->stage != NULL ? stage_bytes(w->stage) : 0);
+    if (w == NULL)
+        return 0;
+    return w->held.bytes + (uint64_t)w->held.n * WAITING_BYTES +
+           (w->stage != NULL ? stage_bytes(w->stage) : 0);
 }
 
 rh_status limits_hold(const struct shard *s, size_t more_bytes) {
@@ -26,7 +38,7 @@ rh_status limits_hold(const struct shard *s, size_t more_bytes) {
             rank = i;
         }
     }
-    if (all + more_bytes <= s->cfg.hold_bytes)
+    if (all + more_bytes + (more_bytes > 0 ? WAITING_BYTES : 0) <= s->cfg.hold_bytes)
         return RH_OK;
     uint32_t laggard = bsp_laggard(s, s->closed);
     return err_set(RH_ELIMIT,

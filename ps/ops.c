@@ -411,9 +411,15 @@ static void take_one(struct shard *s, struct session *w, const struct head *h, s
     after_taking(s, w, w->ended != ended);
 }
 
+/* The next op of this worker waits: for a cut, or for clocks to close. */
+static bool must_wait(const struct shard *s, const struct session *w, const struct head *h) {
+    return cuts_hold(s, w) || limits_is_ahead(s, h->num.clock);
+}
+
 /* Early ops whose turn it is now. */
 static void take_early(struct shard *s, struct session *w) {
-    for (struct waiting *next; !cuts_hold(s, w) && (next = session_unpark(w)) != NULL;
+    for (struct waiting *next; w->early.first != NULL && !must_wait(s, w, &w->early.first->head) &&
+                               (next = session_unpark(w)) != NULL;
          waiting_free(next))
         take_one(s, w, &next->head, next->frame);
 }
@@ -428,7 +434,7 @@ void ops_resume(struct shard *s) {
 
 void ops_frame(struct shard *s, struct session *w, const struct head *h, struct frame *f) {
     enum session_verdict verdict = session_judge(w, h->num, h->prev);
-    if (verdict == SESSION_TAKE && cuts_hold(s, w))
+    if (verdict == SESSION_TAKE && must_wait(s, w, h))
         verdict = SESSION_EARLY;
     switch (verdict) {
     case SESSION_REPEAT:

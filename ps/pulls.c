@@ -104,10 +104,13 @@ void pulls_frame(struct shard *s, struct session *w, uint32_t peer, const struct
     for (const struct waiting *p = w->pulls.first; p != NULL; p = p->next)
         if (p->head.num.call == h->num.call && p->head.num.part == h->num.part)
             return;
-    if (w->pulls.n >= SESSION_PULLS_MAX) {
-        shard_refuse(s, peer, h,
-                     err_set(RH_ELIMIT, "worker %u has %u pulls waiting at shard %u", w->rank,
-                             w->pulls.n, s->cfg.shard));
+    if (!limits_may_park(s, w, f->len)) {
+        shard_refuse(
+            s, peer, h,
+            err_set(RH_ELIMIT,
+                    "worker %u has %u pulls of %zu bytes waiting at shard %u: wait for some "
+                    "of them before beginning more",
+                    w->rank, w->pulls.n, w->pulls.bytes, s->cfg.shard));
         return;
     }
     struct waiting *p = waiting_new(h, f);

@@ -14,9 +14,12 @@ void waiting_init(struct waiting_list *l) {
 
 struct waiting *waiting_new(const struct head *h, struct frame *f) {
     struct waiting *w = malloc(sizeof *w);
-    if (w == NULL)
+    struct frame *kept = w == NULL ? NULL : frame_keep(f);
+    if (kept == NULL) {
+        free(w);
         return NULL;
-    *w = (struct waiting){.frame = frame_ref(f), .head = *h};
+    }
+    *w = (struct waiting){.frame = kept, .head = *h};
     return w;
 }
 

@@ -44,6 +44,9 @@ struct waiting {
     size_t bytes;        /* of both, when it came into its list */
 };
 
+/* What one takes beside its bytes. */
+enum { WAITING_BYTES = sizeof(struct waiting) + sizeof(struct frame) };
+
 struct waiting_list {
     struct waiting *first, **last;
     uint32_t n;
@@ -144,7 +147,7 @@ rh_status cursor_set(struct cursor *c, const uint8_t *p, uint32_t len) MUST_CHEC
 void waiting_init(struct waiting_list *l);
 void waiting_clear(struct waiting_list *l);
 struct waiting *waiting_new(const struct head *h,
-                            struct frame *f); /* takes its own reference; NULL: no memory */
+                            struct frame *f); /* keeps it, see frame_keep; NULL: no memory */
 void waiting_free(struct waiting *w);
 void waiting_append(struct waiting_list *l, struct waiting *w);
 struct waiting *waiting_pop(struct waiting_list *l);

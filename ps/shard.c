@@ -357,11 +357,8 @@ static void on_worker(struct shard *s, struct session *w, const struct head *h, 
     }
 }
 
-void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms) {
+static void on_frame(struct shard *s, uint32_t peer, struct frame *f) {
     struct head h;
-    s->now_ms = now_ms;
-    if (s->born_ms < 0)
-        s->born_ms = now_ms;
     rh_status st = wire_open(f->data, f->len, &h);
     if (st == RH_EVERSION) {
         shard_refuse(s, peer, &h,
@@ -421,6 +418,17 @@ void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms
         return;
     }
     w->peer = peer;
-    w->heard_ms = now_ms;
+    w->heard_ms = s->now_ms;
     on_worker(s, w, &h, f, &r);
+}
+
+void shard_frame(struct shard *s, uint32_t peer, struct frame *f, int64_t now_ms) {
+    s->now_ms = now_ms;
+    if (s->born_ms < 0)
+        s->born_ms = now_ms;
+    on_frame(s, peer, f);
+    while (s->closed != s->resumed) { /* whatever has closed them */
+        s->resumed = s->closed;
+        ops_resume(s);
+    }
 }

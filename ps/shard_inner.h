@@ -18,7 +18,8 @@ enum {
     SHARD_WORLD_MAX = 65536,
     SHARD_TABLES_MAX = 65536,
     SHARD_TAKEN_AFTER_MS = 10000,
-    SHARD_TICKETS = 1024
+    SHARD_TICKETS = 1024,
+    SHARD_CLOCKS_AHEAD = 1024 /* bsp: of the clock that is open: further ones are not begun */
 };
 
 /* rh_mode's numbers: they are on the wire. */
@@ -79,6 +80,7 @@ struct shard {
     uint32_t mode, world; /* of the job; 0: no worker has come yet */
     uint32_t staleness;   /* ssp: how many clocks others may be behind a pull; else 0 */
     uint64_t closed;      /* bsp: clocks below it are closed */
+    uint64_t resumed;     /* bsp: what was ahead of clocks below it has been taken */
 
     struct session **sessions; /* (n_sessions) by rank; NULL: never seen */
     uint32_t n_sessions;
@@ -181,7 +183,7 @@ rh_status ops_held_parts(struct shard *s, const struct waiting *op) MUST_CHECK;
 /* A taken write, now: on arrival (async) or at the close of its clock
  * (bsp). */
 rh_status ops_write(struct shard *s, const struct head *h, const struct frame *f) MUST_CHECK;
-/* Takes what has waited for a cut, of every worker. */
+/* Takes what has waited for a cut, or for clocks to close, of every worker. */
 void ops_resume(struct shard *s);
 /* An observer may ask for a table that exists. */
 void ops_find(struct shard *s, uint32_t peer, const struct head *h, struct frame *f);
@@ -241,6 +243,10 @@ void bsp_cancel(struct shard *s, struct session *w, const struct head *h, uint32
 /* ---- limits.c ---- */
 /* Whether so many bytes more may be held under bsp. RH_ELIMIT says how much is held, and by whom. */
 rh_status limits_hold(const struct shard *s, size_t more_bytes) MUST_CHECK;
+/* Under bsp: an op of that clock is not taken yet. */
+bool limits_is_ahead(const struct shard *s, uint64_t clock);
+/* Whether one more pull of so many bytes may be parked. */
+bool limits_may_park(const struct shard *s, const struct session *w, size_t more_bytes);
 /* Around a batch that goes into a table at once: sets how many new rows it may have, then tells in
  * *over what did not fit. */
 struct over {

@@ -9,6 +9,8 @@ static struct msg_wait wait_for_op(const struct shard *s, const struct session *
                                    struct opnum prev) {
     if (cuts_hold(s, w))
         return (struct msg_wait){MSG_WAITS_MARK, cuts_missing(s), s->cut.generation};
+    if (w->early.first != NULL && limits_is_ahead(s, w->early.first->head.num.clock))
+        return (struct msg_wait){MSG_WAITS_CLOCK, bsp_laggard(s, s->closed), (uint32_t)s->closed};
     return (struct msg_wait){MSG_WAITS_OP, w->rank, prev.clock};
 }
 

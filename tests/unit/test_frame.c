@@ -205,6 +205,22 @@ START_TEST(any_thread_may_let_go_last) {
 }
 END_TEST
 
+START_TEST(who_keeps_a_small_frame_has_a_copy_and_of_a_large_one_the_frame_itself) {
+    struct frame *small = must_new(100), *large = must_new(MIB);
+    memset(small->data, 7, small->len);
+    struct frame *kept = frame_keep(small), *same = frame_keep(large);
+    ck_assert_ptr_ne(kept, small);
+    ck_assert_uint_eq(kept->len, 100);
+    ck_assert_mem_eq(kept->data, small->data, 100);
+    ck_assert_ptr_eq(same, large);
+    frame_unref(small);
+    ck_assert_int_eq(kept->data[99], 7);
+    frame_unref(kept);
+    frame_unref(same);
+    frame_unref(large);
+}
+END_TEST
+
 Suite *frame_suite(void) {
     Suite *suite = suite_create("frame");
     TCase *tc = tcase_create("frame");
@@ -219,6 +235,7 @@ Suite *frame_suite(void) {
     tcase_add_test(tc, freeing_no_pool_is_fine);
     tcase_add_test(tc, a_pool_that_keeps_nothing_works);
     tcase_add_test(tc, a_received_frame_is_released_by_whoever_made_it);
+    tcase_add_test(tc, who_keeps_a_small_frame_has_a_copy_and_of_a_large_one_the_frame_itself);
     tcase_add_test(tc, any_thread_may_let_go_last);
     suite_add_tcase(suite, tc);
     return suite;

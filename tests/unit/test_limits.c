@@ -12,7 +12,8 @@ enum {
     ROWS = 100,
     ROW_BYTES = DIM * 4,
     MANY = 4,
-    PUSH_BYTES = 64 + 8 + 32 + 8 + DIM * 4 /* header, digest, section, an id, its row */
+    /* header, digest, section, an id, its row; and what it takes to hold it */
+    PUSH_BYTES = 64 + 8 + 32 + 8 + DIM * 4 + WAITING_BYTES
 };
 
 static struct memory_net net;
@@ -206,6 +207,59 @@ START_TEST(a_repeated_cancel_is_acked_and_one_of_a_later_call_is_refused) {
 }
 END_TEST
 
+/* ---- what waits ---- */
+
+START_TEST(a_worker_runs_at_most_so_many_clocks_ahead_under_bsp_and_then_waits) {
+    start(MODE_BSP, 1 << 20);
+    struct head h;
+    for (uint32_t i = 0; i < SHARD_CLOCKS_AHEAD; i++)
+        ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert_int_eq(push1(&a, 1, 1), 0); /* neither taken nor refused */
+    ck_assert_uint_eq(shard->sessions[0]->held.n, SHARD_CLOCKS_AHEAD);
+    talker_send(&a, WIRE_BEAT, 0, (struct opnum){a.head.num.clock, 800, 0}, a.last, 0, NULL);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ALIVE);
+    ck_assert_int_eq(talker_end(&b, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ACK); /* the push */
+    ck_assert_uint_eq(h.worker, 0);
+    ck_assert_uint_eq(h.num.clock, SHARD_CLOCKS_AHEAD);
+    ck_assert_uint_eq(shard->sessions[0]->early.n, 0);
+}
+END_TEST
+
+START_TEST(parked_pulls_are_bounded_in_number) {
+    start(MODE_BSP, 1 << 20);
+    struct head h;
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    for (uint32_t i = 0; i <= SESSION_PULLS_MAX; i++) {
+        talker_send(&a, WIRE_PULL, 0, (struct opnum){1, 1000 + i, 0}, a.last, 0, NULL);
+        ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), i < SESSION_PULLS_MAX ? 0 : WIRE_REFUSE);
+    }
+    ck_assert_uint_eq(h.status, RH_ELIMIT);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "worker 0 has 1024 pulls of 65536 bytes"));
+}
+END_TEST
+
+START_TEST(parked_pulls_are_bounded_in_bytes_by_the_credit_and_a_frame) {
+    enum { IDS = 100000, BYTES = 64 + 8 + IDS * 8 };
+    static uint8_t room[8 + IDS * 8];
+    start(MODE_BSP, 1 << 20);
+    struct head h;
+    struct buf body;
+    uint8_t *ids;
+    uint32_t most = (shard->cfg.credit_bytes + WIRE_FRAME_MAX) / BYTES;
+    buf_wrap(&body, room, sizeof room);
+    msg_put_section(&body, WIRE_PULL, &(struct msg_section){.table = 1, .count = IDS}, 0, &ids,
+                    NULL);
+    ck_assert_int_eq(talker_end(&a, WIRE_TICK, 1, 1, 1.0, 1), WIRE_ACK);
+    for (uint32_t i = 0; i <= most; i++) {
+        talker_send(&a, WIRE_PULL, 0, (struct opnum){1, 1000 + i, 0}, a.last, 1, &body);
+        ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), i < most ? 0 : WIRE_REFUSE);
+    }
+    ck_assert_uint_eq(h.status, RH_ELIMIT);
+    ck_assert_uint_eq(shard->sessions[0]->pulls.n, most);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 START_TEST(under_async_the_rows_that_fit_are_taken_and_the_others_named) {
@@ -321,6 +375,9 @@ Suite *limits_suite(void) {
     tcase_add_test(tc, under_async_nothing_is_held_and_nothing_refused);
     tcase_add_test(tc, a_cancelled_call_is_not_applied_and_the_others_are);
     tcase_add_test(tc, a_repeated_cancel_is_acked_and_one_of_a_later_call_is_refused);
+    tcase_add_test(tc, a_worker_runs_at_most_so_many_clocks_ahead_under_bsp_and_then_waits);
+    tcase_add_test(tc, parked_pulls_are_bounded_in_number);
+    tcase_add_test(tc, parked_pulls_are_bounded_in_bytes_by_the_credit_and_a_frame);
     tcase_add_test(tc, under_async_the_rows_that_fit_are_taken_and_the_others_named);
     tcase_add_test(tc, what_was_refused_is_final_and_counts_as_a_step);
     tcase_add_test(tc, a_row_counts_with_its_optimizer_state_before_there_is_any);
