@@ -160,7 +160,7 @@ void client_drain(rh_client *c) {
             if (l->freezes != freezes)
                 atomic_store(&c->freezes, (uint32_t)(c->freezes + l->freezes - freezes));
             /* One session is over for a reason that concerns all: nothing can be exact any more. */
-            if (l->state == LINK_FAILED && c->failed == RH_OK)
+            if (l->state != state && l->state == LINK_FAILED && c->failed == RH_OK)
                 client_fail(c, l->cfg.shard, l->status, l->text);
         }
         frame_unref(f);

@@ -76,7 +76,7 @@ typedef enum rh_status {
     RH_EUNREACHABLE = 6, /* nobody answers at an address */
     /* this client is not what the servers expect: connect anew, or read the cursor again */
     RH_EFENCED = 7,   /* another job, or a newer client of this rank, took over */
-    RH_EROLLBACK = 8, /* the job went back to a checkpoint: call rh_cursor, then open your tables again */
+    RH_EROLLBACK = 8, /* the job went back to a checkpoint: call rh_cursor (see there) */
     RH_EPROTO = 9,    /* the other side breaks the protocol */
     RH_EVERSION = 10, /* the other side speaks another version of it */
     /* the machine: free something, or replace it */

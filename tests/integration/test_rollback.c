@@ -1,0 +1,577 @@
+/*
+ * test_rollback.c - servers are killed while workers train, and others take their places: the job goes back
+ * to its last checkpoint, or to its beginning, and on from there. Every step pushes whole numbers that
+ * follow from rank and step alone, into rows that all workers share, so that the table at the end says
+ * whether one push was lost or counted twice.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/rng.h"
+#include "tests/support/dying_net.h"
+#include "tests/support/job.h"
+#include "tests/support/scratch.h"
+#include "worker/client.h"
+#include "worker/connect.h"
+
+enum { WORKERS = 2, SHARDS = 2, ROWS = 500, DIM = 3, BATCH = 40, MORE = 20 };
+
+static struct job job;
+static char list[sizeof job.servers.list];
+
+static void begin(int transport, rh_mode mode) {
+    setenv("RH_CHECKPOINT_DIR", "ck", 1);
+    job_start(&job, transport, SHARDS);
+    snprintf(list, sizeof list, "%s", job.cfg.servers);
+    job.cfg.servers = list;
+    job.cfg.world = WORKERS;
+    job.cfg.mode = mode;
+    job.cfg.op_timeout_ms = job.cfg.connect_timeout_ms = 60000;
+}
+
+static void setup(void) {
+    scratch_enter();
+}
+
+static void teardown(void) {
+    job_stop(&job);
+    unsetenv("RH_CHECKPOINT_DIR");
+    scratch_leave();
+}
+
+static rh_client *connect_observer(void) {
+    rh_config look = job.cfg;
+    rh_client *c;
+    look.observer = 1;
+    ck_assert_ok(rh_connect(&look, &c));
+    return c;
+}
+
+/* Bit i: shard i. All are dead before another one begins. */
+static void kill_servers(uint32_t victims) {
+    for (uint32_t i = 0; i < SHARDS; i++)
+        if (victims >> i & 1)
+            servers_signal(&job.servers, i, SIGKILL);
+}
+
+static void restart_servers(uint32_t victims) {
+    for (uint32_t i = 0; i < SHARDS; i++)
+        if (victims >> i & 1)
+            ck_assert(servers_again(&job.servers, i, i, SHARDS, "--rejoin=0"));
+}
+
+/* ---- what a step does ---- */
+
+static void draw(uint32_t rank, uint64_t step, uint64_t ids[BATCH], float grads[BATCH * DIM]) {
+    struct rng g;
+    rng_init(&g, step, rank);
+    for (int i = 0; i < BATCH; i++)
+        ids[i] = rng_below(&g, ROWS);
+    for (int i = 0; i < BATCH * DIM; i++)
+        grads[i] = (float)rng_below(&g, 9) - 4;
+}
+
+/* In two calls, and a read that must see both. */
+static rh_status step(rh_client *c, rh_table *t, uint64_t number) {
+    uint64_t ids[BATCH], next = number + 1;
+    float grads[BATCH * DIM], rows[BATCH * DIM];
+    draw(rh_rank(c), number, ids, grads);
+    rh_status s = rh_pull(t, ids, BATCH, rows);
+    if (s == RH_OK)
+        s = rh_push(t, ids, BATCH / 2, grads);
+    if (s == RH_OK)
+        s = rh_push(t, ids + BATCH / 2, BATCH / 2, grads + BATCH / 2 * DIM);
+    if (s == RH_OK)
+        s = rh_set_cursor(c, &next, sizeof next);
+    return s == RH_OK ? rh_tick(c) : s;
+}
+
+/* All rows, after the first so many steps of every worker. */
+static void is_exact(rh_table *t, uint32_t workers, uint64_t steps) {
+    static double want[ROWS * DIM];
+    static float rows[ROWS * DIM];
+    uint64_t ids[ROWS];
+    memset(want, 0, sizeof want);
+    for (uint32_t rank = 0; rank < workers; rank++)
+        for (uint64_t k = 0; k < steps; k++) {
+            uint64_t batch[BATCH];
+            float grads[BATCH * DIM];
+            draw(rank, k, batch, grads);
+            for (int i = 0; i < BATCH * DIM; i++)
+                want[batch[i / DIM] * DIM + (uint64_t)i % DIM] -= (double)grads[i];
+        }
+    for (uint64_t i = 0; i < ROWS; i++)
+        ids[i] = i;
+    ck_assert_ok(rh_read(t, ids, ROWS, rows));
+    for (int i = 0; i < ROWS * DIM; i++)
+        ck_assert_msg((double)rows[i] == want[i],
+                      "row %d is %g and must be %g after %" PRIu64 " steps", i / DIM,
+                      (double)rows[i], want[i], steps);
+}
+
+/* ---- workers ---- */
+
+struct worker {
+    uint32_t rank;
+    atomic_uint lives;           /* times that it has begun, or gone on from somewhere else */
+    atomic_uint_fast64_t next;   /* step, in this life */
+    atomic_uint_fast64_t made;   /* steps, ever */
+    atomic_int_fast64_t back_ms; /* when the first step of this life was over */
+    pthread_t thread;
+};
+
+static atomic_uint_fast64_t target; /* steps of each, in the end */
+
+/* As rowhouse.h has it. */
+static void *train(void *arg) {
+    struct worker *w = arg;
+    rh_client *c = job_connect(&job, w->rank);
+    rh_table *t = NULL, *first = NULL;
+    rh_status s;
+    do {
+        uint64_t next = 0;
+        size_t len = sizeof next;
+        s = rh_cursor(c, w->rank, &next, &len);
+        if (s == RH_OK || s == RH_ENOTFOUND) {
+            rh_table_spec spec;
+            rh_table_spec_init(&spec, ROWS, DIM);
+            spec.init = rh_zeros();
+            spec.optimizer = rh_sgd(1);
+            s = rh_table_open(c, "t", &spec, &t);
+        }
+        if (s == RH_OK) {
+            first = first == NULL ? t : first;
+            ck_assert_ptr_eq(t, first);
+            atomic_store(&w->next, next);
+        }
+        for (bool fresh = true; s == RH_OK && next < atomic_load(&target); fresh = false) {
+            s = step(c, t, next);
+            if (s != RH_OK)
+                break;
+            atomic_store(&w->next, ++next);
+            atomic_fetch_add(&w->made, 1);
+            if (!fresh)
+                continue;
+            atomic_store(&w->back_ms, job_now_ms());
+            atomic_fetch_add(&w->lives, 1);
+        }
+        ck_assert_msg(s == RH_OK || s == RH_EROLLBACK, "worker %u: %s", w->rank, rh_errmsg());
+    } while (s != RH_OK);
+    rh_close(c);
+    return NULL;
+}
+
+static struct worker w[WORKERS];
+
+static void start_workers(void) {
+    atomic_store(&target, UINT64_MAX);
+    memset(w, 0, sizeof w);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        w[i].rank = i;
+        ck_assert_int_eq(pthread_create(&w[i].thread, NULL, train, &w[i]), 0);
+    }
+}
+
+/* Until every worker has begun that often, and made some steps in that life. */
+static void wait_for_lives(const uint32_t lives[WORKERS]) {
+    const int64_t until_ms = job_now_ms() + 60000;
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        while (atomic_load(&w[i].lives) < lives[i] && job_now_ms() < until_ms)
+            usleep(500);
+        ck_assert_msg(atomic_load(&w[i].lives) >= lives[i], "worker %u does not go on", i);
+        const uint64_t made = atomic_load(&w[i].made);
+        while (atomic_load(&w[i].made) < made + 5 && job_now_ms() < until_ms)
+            usleep(500);
+        ck_assert_msg(atomic_load(&w[i].made) >= made + 5, "worker %u stands still", i);
+    }
+}
+
+static void end_workers(void) {
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < WORKERS; i++)
+        most = atomic_load(&w[i].next) > most ? atomic_load(&w[i].next) : most;
+    atomic_store(&target, most + MORE);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        ck_assert_int_eq(pthread_join(w[i].thread, NULL), 0);
+}
+
+/* ---- while they train ---- */
+
+static uint32_t kills;
+static int64_t longest_ms, sum_ms;
+
+/* Kills them, and waits until every worker has gone on. */
+static void lose(uint32_t victims) {
+    uint32_t lives[WORKERS];
+    int64_t first_ms = INT64_MAX;
+    for (uint32_t i = 0; i < WORKERS; i++)
+        lives[i] = atomic_load(&w[i].lives) + 1;
+    const int64_t killed_ms = job_now_ms();
+    kill_servers(victims);
+    restart_servers(victims);
+    wait_for_lives(lives);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        const int64_t took_ms = atomic_load(&w[i].back_ms) - killed_ms;
+        first_ms = took_ms < first_ms ? took_ms : first_ms;
+        longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
+    }
+    sum_ms += first_ms;
+    kills++;
+}
+
+/* The generation that the job stands behind; 0: none. The observer comes back first. */
+static uint64_t generation(rh_client *o) {
+    rh_checkpoint_info is = {.size = sizeof is};
+    uint64_t cursor;
+    size_t len = sizeof cursor;
+    (void)!rh_cursor(o, 0, &cursor, &len); /* it may hear of it here */
+    rh_status s = rh_cursor(o, 0, &cursor, &len);
+    ck_assert_msg(s == RH_OK || s == RH_ENOTFOUND, "%s", rh_errmsg());
+    s = rh_last_checkpoint(o, &is);
+    ck_assert_msg(s == RH_OK || s == RH_ENOTFOUND, "%s", rh_errmsg());
+    return s == RH_OK ? is.generation : 0;
+}
+
+/* Each shard in turn, the lead is the first, and both. */
+static void lose_each(rh_client *o, uint64_t last) {
+    for (uint32_t victims = 1; victims < 1u << SHARDS; victims++) {
+        lose(victims);
+        ck_assert_uint_eq(generation(o), last);
+    }
+}
+
+static void kills_under(int transport, rh_mode mode) {
+    static const uint32_t once[WORKERS] = {1, 1};
+    begin(transport, mode);
+    rh_client *o = connect_observer();
+    start_workers();
+    wait_for_lives(once);
+    lose_each(o, 0);
+    ck_assert_ok(rh_save(o, "a"));
+    lose_each(o, 1);
+    ck_assert_ok(rh_save(o, "b"));
+    lose_each(o, 2);
+    ck_assert_ok(rh_save(o, "a")); /* in the place of the older one */
+    lose_each(o, 3);
+    end_workers();
+    rh_table *t;
+    ck_assert_ok(rh_table_find(o, "t", &t));
+    is_exact(t, WORKERS, atomic_load(&target));
+    rh_close(o);
+    printf("%u times servers were killed; from there to the first step of a worker %.2f s in the "
+           "mean, to "
+           "the first of the last worker %.2f s at most\n",
+           kills, (double)sum_ms / 1000 / kills, (double)longest_ms / 1000);
+}
+
+START_TEST(async_every_push_counts_once_whichever_servers_are_killed) {
+    kills_under(JOB_TCP, RH_MODE_ASYNC);
+}
+END_TEST
+
+START_TEST(bsp_every_push_counts_once_whichever_servers_are_killed) {
+    kills_under(JOB_IPC, RH_MODE_BSP);
+}
+END_TEST
+
+/* ---- what the client is told ---- */
+
+static void train_alone(rh_client *c, rh_table *t, uint64_t from, uint64_t to) {
+    for (uint64_t k = from; k < to; k++)
+        ck_assert_ok(step(c, t, k));
+}
+
+static uint64_t come_back(rh_client *c) {
+    uint64_t next = 0;
+    size_t len = sizeof next;
+    rh_status s = rh_cursor(c, 0, &next, &len);
+    ck_assert_msg(s == RH_OK || s == RH_ENOTFOUND, "%s", rh_errmsg());
+    return next;
+}
+
+/* Alone, behind a checkpoint of 3 steps and 2 more. */
+static rh_client *begin_alone(rh_table **t) {
+    begin(JOB_TCP, RH_MODE_ASYNC);
+    rh_client *c = job_connect(&job, 0);
+    *t = job_table(c, "t", ROWS, DIM);
+    train_alone(c, *t, 0, 3);
+    ck_assert_ok(rh_save(c, "a"));
+    train_alone(c, *t, 3, 5);
+    return c;
+}
+
+static void wait_until_rolled_back(rh_client *c) {
+    const int64_t until_ms = job_now_ms() + 60000;
+    while (rh_set_cursor(c, NULL, 0) == RH_OK && job_now_ms() < until_ms)
+        usleep(1000);
+}
+
+START_TEST(every_call_is_told_until_the_cursor_was_read) {
+    rh_table *t, *same;
+    rh_client *c = begin_alone(&t);
+    const uint64_t id = 1;
+    float row[DIM] = {0};
+    struct rh_table_info info;
+    rh_checkpoint_info last = {.size = sizeof last};
+    kill_servers(2);
+    restart_servers(2);
+    wait_until_rolled_back(c);
+    static const char to_do[] = "call rh_cursor, then open your tables again";
+    ck_assert_refused(rh_pull(t, &id, 1, row), RH_EROLLBACK, to_do);
+    ck_assert_refused(rh_push(t, &id, 1, row), RH_EROLLBACK, "shard 1 at tcp://");
+    ck_assert_refused(rh_write(t, &id, 1, row), RH_EROLLBACK, "was restarted");
+    ck_assert_refused(rh_tick(c), RH_EROLLBACK, to_do);
+    ck_assert_refused(rh_barrier(c, 1000), RH_EROLLBACK, to_do);
+    ck_assert_refused(rh_save(c, "b"), RH_EROLLBACK, to_do);
+    ck_assert_refused(rh_restore(c, "a"), RH_EROLLBACK, to_do);
+    ck_assert_refused(rh_table_find(c, "t", &same), RH_EROLLBACK, to_do);
+    ck_assert_refused(rh_table_info(t, &info), RH_EROLLBACK, to_do);
+    ck_assert_refused(rh_last_checkpoint(c, &last), RH_EROLLBACK, to_do);
+    ck_assert_uint_eq(come_back(c), 3);
+    ck_assert_uint_eq(rh_clock(c), 3);
+    ck_assert_ptr_eq(job_table(c, "t", ROWS, DIM), t);
+    is_exact(t, 1, 3);
+    train_alone(c, t, 3, 6);
+    is_exact(t, 1, 6);
+    rh_close(c);
+}
+END_TEST
+
+START_TEST(tables_of_a_job_that_begins_anew_are_not_found_until_they_are_opened) {
+    begin(JOB_TCP, RH_MODE_ASYNC);
+    job.cfg.world = 1;
+    rh_client *c = job_connect(&job, 0);
+    rh_table *t = job_table(c, "t", ROWS, DIM), *u = job_table(c, "u", 7, 1);
+    train_alone(c, t, 0, 2);
+    kill_servers(1);
+    restart_servers(1);
+    wait_until_rolled_back(c);
+    const uint64_t id = 1;
+    float row[DIM] = {0};
+    ck_assert_uint_eq(come_back(c), 0);
+    ck_assert_uint_eq(rh_clock(c), 0);
+    ck_assert_refused(rh_pull(t, &id, 1, row), RH_ENOTFOUND, "open it again");
+    ck_assert_refused(rh_push(u, &id, 1, row), RH_ENOTFOUND, "table u");
+    ck_assert_ptr_eq(job_table(c, "u", 7, 1), u);
+    ck_assert_ptr_eq(job_table(c, "t", ROWS, DIM), t);
+    ck_assert_ok(rh_push(u, &id, 1, row));
+    train_alone(c, t, 0, 4);
+    is_exact(t, 1, 4);
+    rh_close(c);
+}
+END_TEST
+
+START_TEST(who_finds_no_server_is_told_which_and_may_call_again) {
+    rh_table *t;
+    rh_client *c = begin_alone(&t);
+    c->op_timeout_ms = 2000;
+    kill_servers(3);
+    restart_servers(1);
+    wait_until_rolled_back(c);
+    uint64_t next;
+    size_t len = sizeof next;
+    ck_assert_refused(rh_cursor(c, 0, &next, &len), RH_EUNREACHABLE, "shard 1 at tcp://");
+    ck_assert_refused(rh_tick(c), RH_EROLLBACK, "shard 1 at tcp://");
+    restart_servers(2);
+    c->op_timeout_ms = 60000;
+    ck_assert_uint_eq(come_back(c), 3);
+    train_alone(c, t, 3, 5);
+    is_exact(t, 1, 5);
+    rh_close(c);
+}
+END_TEST
+
+/* ---- threads of one client ---- */
+
+struct thread {
+    rh_client *c;
+    rh_table *t;
+    atomic_uint fine, sent_back;
+    pthread_t id;
+};
+
+static atomic_bool stop;
+
+static void *use(void *arg) {
+    struct thread *u = arg;
+    uint64_t ids[BATCH];
+    float rows[BATCH * DIM];
+    draw(1, 1, ids, rows);
+    while (!atomic_load(&stop)) {
+        rh_status s = rh_pull(u->t, ids, BATCH, rows);
+        memset(rows, 0, sizeof rows);
+        if (s == RH_OK)
+            s = rh_push(u->t, ids, BATCH, rows);
+        ck_assert_msg(s == RH_OK || s == RH_EROLLBACK, "%s", rh_errmsg());
+        atomic_fetch_add(&u->fine, s == RH_OK);
+        if (s == RH_OK)
+            continue;
+        uint64_t next;
+        size_t len = sizeof next;
+        s = rh_cursor(u->c, 0, &next, &len);
+        ck_assert_msg(s == RH_OK || s == RH_EROLLBACK, "%s", rh_errmsg());
+        atomic_fetch_add(&u->sent_back, s == RH_OK);
+    }
+    return NULL;
+}
+
+START_TEST(threads_of_a_client_may_all_read_the_cursor_and_one_brings_it_back) {
+    enum { THREADS = 3 };
+    struct thread u[THREADS];
+    rh_table *t;
+    rh_client *c = begin_alone(&t);
+    atomic_store(&stop, false);
+    for (int i = 0; i < THREADS; i++) {
+        u[i] = (struct thread){.c = c, .t = t};
+        ck_assert_int_eq(pthread_create(&u[i].id, NULL, use, &u[i]), 0);
+    }
+    for (uint32_t round = 0; round < 3; round++) {
+        uint32_t sent_back[THREADS], fine[THREADS];
+        const int64_t until_ms = job_now_ms() + 60000;
+        for (int i = 0; i < THREADS; i++)
+            sent_back[i] = atomic_load(&u[i].sent_back);
+        kill_servers(round + 1);
+        restart_servers(round + 1);
+        for (int i = 0; i < THREADS; i++) {
+            while (atomic_load(&u[i].sent_back) == sent_back[i] && job_now_ms() < until_ms)
+                usleep(500);
+            fine[i] = atomic_load(&u[i].fine);
+        }
+        for (int i = 0; i < THREADS; i++) {
+            while (atomic_load(&u[i].fine) < fine[i] + 3 && job_now_ms() < until_ms)
+                usleep(500);
+            ck_assert_uint_ge(atomic_load(&u[i].fine), fine[i] + 3);
+        }
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_join(u[i].id, NULL), 0);
+    is_exact(t, 1, 3);
+    rh_close(c);
+}
+END_TEST
+
+/* ---- clients that die while they put it right ---- */
+
+/* Worker 1 comes and puts the job right. True if it has died: so many RESTOREs were not enough. */
+static bool dies_behind(uint32_t restores) {
+    const struct net_ops *ops;
+    struct roster r;
+    struct net *inner, *net;
+    rh_config cfg = job.cfg;
+    rh_client *c = NULL;
+    cfg.rank = 1;
+    cfg.connect_timeout_ms = cfg.op_timeout_ms = 1000;
+    ck_assert_int_eq(roster_parse(list, &r), RH_OK);
+    ck_assert_int_eq(net_find(r.servers[0], &ops), RH_OK);
+    ck_assert_int_eq(ops->open(ops, &inner), RH_OK);
+    net = dying_net_new(inner, restores);
+    rh_status s = connect_over(&cfg, net, &r, &client_real_time, &c);
+    if (s == RH_OK)
+        rh_close(c);
+    else
+        ck_assert_msg(s == RH_ETIMEDOUT || s == RH_EUNREACHABLE, "%s", rh_errmsg());
+    return s != RH_OK;
+}
+
+/* However far one comes, the next goes on from there. */
+START_TEST(a_client_that_dies_while_it_puts_the_job_right_keeps_nobody_out) {
+    uint32_t far = 0;
+    rh_table *t;
+    rh_client *c = begin_alone(&t);
+    rh_close(c);
+    for (bool died = true; died; far++) {
+        kill_servers(1 + far % 3);
+        restart_servers(1 + far % 3);
+        died = dies_behind(far);
+        c = job_connect(&job, 0);
+        ck_assert_uint_eq(come_back(c), 3);
+        t = job_table(c, "t", ROWS, DIM);
+        is_exact(t, 1, 3);
+        train_alone(c, t, 3, 4);
+        rh_close(c);
+    }
+    ck_assert_uint_ge(far, 5); /* two of step 0, two of step 1, one of step 2, at least */
+}
+END_TEST
+
+START_TEST(half_of_a_clients_cure_is_carried_on_by_one_that_was_rolled_back) {
+    rh_table *t;
+    rh_client *c = begin_alone(&t);
+    for (uint32_t far = 2; far < 5; far++) {
+        kill_servers(2);
+        restart_servers(2);
+        wait_until_rolled_back(c);
+        ck_assert(dies_behind(far));
+        ck_assert_uint_eq(come_back(c), 3);
+        is_exact(t, 1, 3);
+        train_alone(c, t, 3, 6);
+        is_exact(t, 1, 6);
+    }
+    rh_close(c);
+}
+END_TEST
+
+/* ---- a job that was begun with a checkpoint ---- */
+
+static void end_servers(void) {
+    servers_stop(&job.servers);
+}
+
+START_TEST(a_job_that_began_with_a_checkpoint_goes_back_to_it_and_not_to_anothers) {
+    rh_table *t;
+    rh_client *c = begin_alone(&t);
+    ck_assert_ok(rh_save(c, "z")); /* generation 2, which the next job does not begin with */
+    rh_close(c);
+    end_servers();
+    scratch_text("conf", "restore = a\n");
+    memset(&job.servers, 0, sizeof job.servers);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        servers_add(&job.servers, "tcp", NULL, i, SHARDS, "--config=conf");
+    snprintf(list, sizeof list, "%s", job.servers.list);
+    c = job_connect(&job, 0);
+    t = job_table(c, "t", ROWS, DIM);
+    ck_assert_uint_eq(come_back(c), 3);
+    train_alone(c, t, 3, 4);
+    scratch_text("conf", "restore = a\nrejoin = 2\n");
+    for (uint32_t victims = 1; victims < 1u << SHARDS; victims++) {
+        kill_servers(victims);
+        for (uint32_t i = 0; i < SHARDS; i++)
+            if (victims >> i & 1)
+                ck_assert(servers_again(&job.servers, i, i, SHARDS, "--config=conf"));
+        wait_until_rolled_back(c);
+        ck_assert_uint_eq(come_back(c), victims == 3 ? 5 : 3);
+        is_exact(t, 1, victims == 3 ? 5 : 3);
+        if (victims == 2) { /* what it saves itself goes before */
+            train_alone(c, t, 3, 5);
+            ck_assert_ok(rh_save(c, "own"));
+        }
+        train_alone(c, t, 5, 6);
+    }
+    rh_close(c);
+}
+END_TEST
+
+int main(void) {
+    TCase *tc = tcase_create("rollback");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, async_every_push_counts_once_whichever_servers_are_killed);
+    tcase_add_test(tc, bsp_every_push_counts_once_whichever_servers_are_killed);
+    tcase_add_test(tc, every_call_is_told_until_the_cursor_was_read);
+    tcase_add_test(tc, tables_of_a_job_that_begins_anew_are_not_found_until_they_are_opened);
+    tcase_add_test(tc, who_finds_no_server_is_told_which_and_may_call_again);
+    tcase_add_test(tc, threads_of_a_client_may_all_read_the_cursor_and_one_brings_it_back);
+    tcase_add_test(tc, a_client_that_dies_while_it_puts_the_job_right_keeps_nobody_out);
+    tcase_add_test(tc, half_of_a_clients_cure_is_carried_on_by_one_that_was_rolled_back);
+    tcase_add_test(tc, a_job_that_began_with_a_checkpoint_goes_back_to_it_and_not_to_anothers);
+    Suite *s = suite_create("rollback");
+    suite_add_tcase(s, tc);
+    return job_main(s);
+}
