@@ -159,15 +159,44 @@ class Checkpoints(unittest.TestCase):
         self.fails(rowhouse.CorruptError, "shard-00001-of-00002.rhs", client.restore, "b")
         np.testing.assert_array_equal(kept.read(np.arange(500)), once)
 
-    def test_who_is_taken_back_by_somebody_else_is_told_to_connect_anew(self):
+    def test_who_is_taken_back_by_somebody_else_comes_back_with_its_cursor(self):
         with Servers(2, "--checkpoint-dir", self.folder) as servers:
             client = self.connect(servers.addresses, timeout=20)
-            train(client, 5)
+            once = train(client, 5)
             saved = client.save("a")
             observer = self.connect(servers.addresses, observer=True, timeout=20)
             self.assertEqual(observer.restore("a"), saved)
-            self.fails(rowhouse.FencedError, "", client.tick)
-            client.close()
-            with rowhouse.connect(servers.addresses, timeout=20) as anew:
-                self.assertEqual((anew.clock, anew.cursor() is not None), (5, True))
-            observer.close()
+            self.fails(rowhouse.RollbackError, "call rh_cursor", client.tick)
+            self.assertIsNotNone(client.cursor())
+            self.assertEqual((client.clock, client.last_checkpoint()), (5, saved))
+            np.testing.assert_array_equal(client.find("t").read(np.arange(500)), once)
+
+    def test_a_job_whose_servers_are_killed_comes_to_the_same_bits(self):
+        expected = train(self.connect("local:2"), 30)
+        with Servers(2, "--checkpoint-dir", self.folder) as servers:
+            client = self.connect(servers.addresses, timeout=30)
+            kills = [(3, 1), (5, 0), (17, 0), (22, 1)]  # at a step, whom
+            while True:
+                try:
+                    state = client.cursor()
+                    numbers, step = np.random.default_rng(0), 0
+                    if state is not None:
+                        step, numbers.bit_generator.state = json.loads(state)
+                    table = client.table("t", 500, DIM, optimizer=rowhouse.SparseAdam(lr=0.1), seed=5)
+                    self.assertEqual(client.clock, step)
+                    while step < 30:
+                        if kills and step == kills[0][0]:
+                            servers.replace(kills.pop(0)[1])
+                        ids = numbers.integers(0, 500, 40)
+                        table.push(ids, numbers.normal(size=(40, DIM)).astype(np.float32))
+                        step += 1
+                        client.set_cursor(json.dumps([step, numbers.bit_generator.state]).encode())
+                        client.tick()
+                        if step in (10, 20):
+                            client.save(f"step-{step}")
+                    break
+                except rowhouse.RollbackError:
+                    pass
+            self.assertEqual(kills, [])
+            rows = table.read(np.arange(500))
+            np.testing.assert_array_equal(rows.view(np.uint32), expected.view(np.uint32))

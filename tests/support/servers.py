@@ -16,25 +16,36 @@ class Servers:
     """A process per shard, each at a free port. addresses: for rowhouse.connect."""
 
     def __init__(self, shards, *extra, scheme="tcp"):
-        self.processes, self.addresses = [], []
+        self.processes, self.addresses, self.extra = [], [], extra
         for i in range(shards):
-            self._start(f"{i}/{shards}", scheme, extra)
+            shard = f"{i}/{shards}"
+            listen = {"tcp": "tcp://127.0.0.1:*", "ipc": f"ipc://{os.environ.get('TMPDIR', '/tmp')}/"
+                      f"rh-py-{os.getpid()}-{id(self)}-{shard.replace('/', '-')}.sock"}[scheme]
+            process, address = self._start(shard, listen, extra)
+            self.processes.append(process)
+            self.addresses.append(address)
 
-    def _start(self, shard, scheme, extra):
-        listen = {"tcp": "tcp://127.0.0.1:*", "ipc": f"ipc://{os.environ.get('TMPDIR', '/tmp')}/"
-                  f"rh-py-{os.getpid()}-{id(self)}-{shard.replace('/', '-')}.sock"}[scheme]
+    def replace(self, i):
+        """Kills one, and starts another in its place, in a job whose folder was empty when it began."""
+        self.processes[i].kill()
+        self.processes[i].wait(20)
+        self.processes[i], _ = self._start(f"{i}/{len(self.processes)}", self.addresses[i],
+                                           [*self.extra, "--rejoin", "0"])
+
+    def _start(self, shard, listen, extra):
         read, write = os.pipe()
         program = os.path.join(os.environ.get("RH_BIN", "build/bin"), "rowhouse-server")
-        self.processes.append(subprocess.Popen(
+        process = subprocess.Popen(
             [program, "--listen", listen, "--shard", shard, "--report-fd", str(write), *extra],
-            pass_fds=[write], preexec_fn=_die_with_parent, stdin=subprocess.DEVNULL))
+            pass_fds=[write], preexec_fn=_die_with_parent, stdin=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as report:
             address = report.readline().split(" ")[0].strip()
         if not address:
+            process.wait(20)
             self.stop()
             raise RuntimeError(f"{program} did not start")
-        self.addresses.append(address)
+        return process, address
 
     def wait(self, timeout):
         """Until all have ended by themselves: their exit statuses."""

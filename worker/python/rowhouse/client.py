@@ -269,8 +269,8 @@ class Client:
 
     def restore(self, name: str) -> Checkpoint:
         """Puts a checkpoint in the place of everything the servers have, once all of it was read and
-        found good. For a job with one worker left, or for observers: calls of all other clients are
-        FencedErrors from then on, until they connect anew. This one is the worker that it was in the
+        found good. Calls of all other clients are RollbackErrors from then on, until they have asked for
+        their cursor. This one is the worker that it was in the
         checkpoint: tables that it has open stay so if the checkpoint has them, with the same spec;
         calls of the others are LookupErrors. Then cursor says where to go on.
 
@@ -300,5 +300,8 @@ class Client:
 
     def cursor(self, rank: Optional[int] = None) -> Optional[bytes]:
         """Where a worker (None: this one) stood in last_checkpoint(). None: there is none, or the
-        worker had set no cursor."""
+        worker had set no cursor. After a RollbackError this call brings the client back into the job;
+        clock says where it then is, and tables that it has open stay so if the checkpoint has them.
+        UnreachableError, TimedOutError: it could not come back; the text says for which shard, and it
+        may be called again."""
         return checkpoint.cursor(self._handle, self.rank if rank is None else rank)

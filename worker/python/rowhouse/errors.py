@@ -70,13 +70,28 @@ class UnreachableError(Error, ConnectionError):
 
 
 class FencedError(Error):
-    """Another job, a newer client of this rank, or somebody's restore took over: connect anew."""
+    """Another job, or a newer client of this rank, took over."""
 
     status = Status.EFENCED
 
 
 class RollbackError(Error):
-    """The servers went back to a checkpoint."""
+    """The job went back to a checkpoint, because a server has died or somebody has restored one. Every call is
+    this until client.cursor() was called, which brings the client back; then open your tables again, and
+    train on from the cursor:
+
+        while True:
+            try:
+                at = client.cursor()            # None: from the beginning
+                table = client.table("words", ...)
+                for step in range(int(at or 0), steps):
+                    train(table, step)
+                    client.set_cursor(b"%d" % (step + 1))
+                    client.tick()
+                break
+            except rowhouse.RollbackError:
+                pass
+    """
 
     status = Status.EROLLBACK
 
