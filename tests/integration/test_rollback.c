@@ -1,52 +1,23 @@
 /*
  * test_rollback.c - servers are killed while workers train, and others take their places: the job goes back
- * to its last checkpoint, or to its beginning, and on from there. Every step pushes whole numbers that
- * follow from rank and step alone, into rows that all workers share, so that the table at the end says
- * whether one push was lost or counted twice.
+ * to its last checkpoint, or to its beginning, and on from there, and at the end every push counts once.
  */
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/rng.h"
-#include "tests/support/dying_net.h"
-#include "tests/support/job.h"
-#include "tests/support/scratch.h"
-#include "worker/client.h"
-#include "worker/connect.h"
+#include "tests/support/lost_job.h"
+#include "tests/support/seed.h"
 
-enum { WORKERS = 2, SHARDS = 2, ROWS = 500, DIM = 3, BATCH = 40, MORE = 20 };
-
-static struct job job;
-static char list[sizeof job.servers.list];
-
-static void begin(int transport, rh_mode mode) {
-    setenv("RH_CHECKPOINT_DIR", "ck", 1);
-    job_start(&job, transport, SHARDS);
-    snprintf(list, sizeof list, "%s", job.cfg.servers);
-    job.cfg.servers = list;
-    job.cfg.world = WORKERS;
-    job.cfg.mode = mode;
-    job.cfg.op_timeout_ms = job.cfg.connect_timeout_ms = 60000;
-}
-
-static void setup(void) {
-    scratch_enter();
-}
-
-static void teardown(void) {
-    job_stop(&job);
-    unsetenv("RH_CHECKPOINT_DIR");
-    scratch_leave();
-}
+enum { WORKERS = 2, MORE = 20 };
 
 static rh_client *connect_observer(void) {
-    rh_config look = job.cfg;
+    rh_config look = lost_job.cfg;
     rh_client *c;
     look.observer = 1;
     ck_assert_ok(rh_connect(&look, &c));
@@ -131,27 +102,22 @@ static atomic_uint_fast64_t target; /* steps of each, in the end */
 /* As rowhouse.h has it. */
 static void *train(void *arg) {
     struct worker *w = arg;
-    rh_client *c = job_connect(&job, w->rank);
+    rh_client *c = job_connect(&lost_job, w->rank);
     rh_table *t = NULL, *first = NULL;
     rh_status s;
     do {
         uint64_t next = 0;
         size_t len = sizeof next;
         s = rh_cursor(c, w->rank, &next, &len);
-        if (s == RH_OK || s == RH_ENOTFOUND) {
-            rh_table_spec spec;
-            rh_table_spec_init(&spec, ROWS, DIM);
-            spec.init = rh_zeros();
-            spec.optimizer = rh_sgd(1);
-            s = rh_table_open(c, "t", &spec, &t);
-        }
+        if (s == RH_OK || s == RH_ENOTFOUND)
+            s = lost_job_table(c, &t);
         if (s == RH_OK) {
             first = first == NULL ? t : first;
             ck_assert_ptr_eq(t, first);
             atomic_store(&w->next, next);
         }
         for (bool fresh = true; s == RH_OK && next < atomic_load(&target); fresh = false) {
-            s = step(c, t, next);
+            s = lost_job_step(c, t, next);
             if (s != RH_OK)
                 break;
             atomic_store(&w->next, ++next);
@@ -213,8 +179,8 @@ static void lose(uint32_t victims) {
     for (uint32_t i = 0; i < WORKERS; i++)
         lives[i] = atomic_load(&w[i].lives) + 1;
     const int64_t killed_ms = job_now_ms();
-    kill_servers(victims);
-    restart_servers(victims);
+    lost_job_kill(victims);
+    lost_job_replace(victims);
     wait_for_lives(lives);
     for (uint32_t i = 0; i < WORKERS; i++) {
         const int64_t took_ms = atomic_load(&w[i].back_ms) - killed_ms;
@@ -240,7 +206,7 @@ static uint64_t generation(rh_client *o) {
 
 /* Each shard in turn, the lead is the first, and both. */
 static void lose_each(rh_client *o, uint64_t last) {
-    for (uint32_t victims = 1; victims < 1u << SHARDS; victims++) {
+    for (uint32_t victims = 1; victims < 1u << LOST_SHARDS; victims++) {
         lose(victims);
         ck_assert_uint_eq(generation(o), last);
     }
@@ -248,7 +214,7 @@ static void lose_each(rh_client *o, uint64_t last) {
 
 static void kills_under(int transport, rh_mode mode) {
     static const uint32_t once[WORKERS] = {1, 1};
-    begin(transport, mode);
+    lost_job_start(transport, mode, WORKERS);
     rh_client *o = connect_observer();
     start_workers();
     wait_for_lives(once);
@@ -262,7 +228,7 @@ static void kills_under(int transport, rh_mode mode) {
     end_workers();
     rh_table *t;
     ck_assert_ok(rh_table_find(o, "t", &t));
-    is_exact(t, WORKERS, atomic_load(&target));
+    lost_job_check(t, WORKERS, atomic_load(&target));
     rh_close(o);
     printf("%u times servers were killed; from there to the first step of a worker %.2f s in the "
            "mean, to "
@@ -280,150 +246,34 @@ START_TEST(bsp_every_push_counts_once_whichever_servers_are_killed) {
 }
 END_TEST
 
-/* ---- what the client is told ---- */
+/* ---- one upon the other ---- */
 
-static void train_alone(rh_client *c, rh_table *t, uint64_t from, uint64_t to) {
-    for (uint64_t k = from; k < to; k++)
-        ck_assert_ok(step(c, t, k));
-}
-
-static uint64_t come_back(rh_client *c) {
-    uint64_t next = 0;
-    size_t len = sizeof next;
-    rh_status s = rh_cursor(c, 0, &next, &len);
-    ck_assert_msg(s == RH_OK || s == RH_ENOTFOUND, "%s", rh_errmsg());
-    return next;
-}
-
-/* Alone, behind a checkpoint of 3 steps and 2 more. */
-static rh_client *begin_alone(rh_table **t) {
-    begin(JOB_TCP, RH_MODE_ASYNC);
-    rh_client *c = job_connect(&job, 0);
-    *t = job_table(c, "t", ROWS, DIM);
-    train_alone(c, *t, 0, 3);
-    ck_assert_ok(rh_save(c, "a"));
-    train_alone(c, *t, 3, 5);
-    return c;
-}
-
-static void wait_until_rolled_back(rh_client *c) {
-    const int64_t until_ms = job_now_ms() + 60000;
-    while (rh_set_cursor(c, NULL, 0) == RH_OK && job_now_ms() < until_ms)
-        usleep(1000);
-}
-
-START_TEST(every_call_is_told_until_the_cursor_was_read) {
-    rh_table *t, *same;
-    rh_client *c = begin_alone(&t);
-    const uint64_t id = 1;
-    float row[DIM] = {0};
-    struct rh_table_info info;
-    rh_checkpoint_info last = {.size = sizeof last};
-    kill_servers(2);
-    restart_servers(2);
-    wait_until_rolled_back(c);
-    static const char to_do[] = "call rh_cursor, then open your tables again";
-    ck_assert_refused(rh_pull(t, &id, 1, row), RH_EROLLBACK, to_do);
-    ck_assert_refused(rh_push(t, &id, 1, row), RH_EROLLBACK, "shard 1 at tcp://");
-    ck_assert_refused(rh_write(t, &id, 1, row), RH_EROLLBACK, "was restarted");
-    ck_assert_refused(rh_tick(c), RH_EROLLBACK, to_do);
-    ck_assert_refused(rh_barrier(c, 1000), RH_EROLLBACK, to_do);
-    ck_assert_refused(rh_save(c, "b"), RH_EROLLBACK, to_do);
-    ck_assert_refused(rh_restore(c, "a"), RH_EROLLBACK, to_do);
-    ck_assert_refused(rh_table_find(c, "t", &same), RH_EROLLBACK, to_do);
-    ck_assert_refused(rh_table_info(t, &info), RH_EROLLBACK, to_do);
-    ck_assert_refused(rh_last_checkpoint(c, &last), RH_EROLLBACK, to_do);
-    ck_assert_uint_eq(come_back(c), 3);
-    ck_assert_uint_eq(rh_clock(c), 3);
-    ck_assert_ptr_eq(job_table(c, "t", ROWS, DIM), t);
-    is_exact(t, 1, 3);
-    train_alone(c, t, 3, 6);
-    is_exact(t, 1, 6);
-    rh_close(c);
-}
-END_TEST
-
-START_TEST(tables_of_a_job_that_begins_anew_are_not_found_until_they_are_opened) {
-    begin(JOB_TCP, RH_MODE_ASYNC);
-    job.cfg.world = 1;
-    rh_client *c = job_connect(&job, 0);
-    rh_table *t = job_table(c, "t", ROWS, DIM), *u = job_table(c, "u", 7, 1);
-    train_alone(c, t, 0, 2);
-    kill_servers(1);
-    restart_servers(1);
-    wait_until_rolled_back(c);
-    const uint64_t id = 1;
-    float row[DIM] = {0};
-    ck_assert_uint_eq(come_back(c), 0);
-    ck_assert_uint_eq(rh_clock(c), 0);
-    ck_assert_refused(rh_pull(t, &id, 1, row), RH_ENOTFOUND, "open it again");
-    ck_assert_refused(rh_push(u, &id, 1, row), RH_ENOTFOUND, "table u");
-    ck_assert_ptr_eq(job_table(c, "u", 7, 1), u);
-    ck_assert_ptr_eq(job_table(c, "t", ROWS, DIM), t);
-    ck_assert_ok(rh_push(u, &id, 1, row));
-    train_alone(c, t, 0, 4);
-    is_exact(t, 1, 4);
-    rh_close(c);
-}
-END_TEST
-
-START_TEST(who_finds_no_server_is_told_which_and_may_call_again) {
-    rh_table *t;
-    rh_client *c = begin_alone(&t);
-    c->op_timeout_ms = 2000;
-    kill_servers(3);
-    restart_servers(1);
-    wait_until_rolled_back(c);
-    uint64_t next;
-    size_t len = sizeof next;
-    ck_assert_refused(rh_cursor(c, 0, &next, &len), RH_EUNREACHABLE, "shard 1 at tcp://");
-    ck_assert_refused(rh_tick(c), RH_EROLLBACK, "shard 1 at tcp://");
-    restart_servers(2);
-    c->op_timeout_ms = 60000;
-    ck_assert_uint_eq(come_back(c), 3);
-    train_alone(c, t, 3, 5);
-    is_exact(t, 1, 5);
-    rh_close(c);
-}
-END_TEST
-
-/* ---- threads of one client ---- */
-
-struct thread {
-    rh_client *c;
-    rh_table *t;
-    atomic_uint fine, sent_back;
-    pthread_t id;
-};
-
-static atomic_bool stop;
-
-static void *use(void *arg) {
-    struct thread *u = arg;
-    uint64_t ids[BATCH];
-    float rows[BATCH * DIM];
-    draw(1, 1, ids, rows);
-    while (!atomic_load(&stop)) {
-        rh_status s = rh_pull(u->t, ids, BATCH, rows);
-        memset(rows, 0, sizeof rows);
-        if (s == RH_OK)
-            s = rh_push(u->t, ids, BATCH, rows);
-        ck_assert_msg(s == RH_OK || s == RH_EROLLBACK, "%s", rh_errmsg());
-        atomic_fetch_add(&u->fine, s == RH_OK);
-        if (s == RH_OK)
+/* Waits for no one: the next one dies while the job is still on its way back, from any point of it. */
+START_TEST(servers_that_die_while_the_job_is_still_coming_back_make_it_only_later) {
+    enum { KILLS = 15, GAP_MS = 700 };
+    static const uint32_t once[WORKERS] = {1, 1};
+    uint32_t lives[WORKERS], saves = 0;
+    struct rng g;
+    rng_init(&g, test_seed("rollback") + (uint64_t)_i, 0);
+    lost_job_start(JOB_TCP, _i == 0 ? RH_MODE_ASYNC : RH_MODE_BSP, WORKERS);
+    rh_client *o = connect_observer();
+    start_workers();
+    wait_for_lives(once);
+    for (int i = 0; i < KILLS; i++) {
+        const uint32_t victims = 1 + rng_below(&g, 3);
+        for (uint32_t k = 0; k < WORKERS; k++)
+            lives[k] = atomic_load(&w[k].lives) + 1;
+        lost_job_kill(victims);
+        lost_job_replace(victims);
+        usleep(1000 * rng_below(&g, GAP_MS));
+        if (i % 5 != 4)
             continue;
-        uint64_t next;
-        size_t len = sizeof next;
-        s = rh_cursor(u->c, 0, &next, &len);
-        ck_assert_msg(s == RH_OK || s == RH_EROLLBACK, "%s", rh_errmsg());
-        atomic_fetch_add(&u->sent_back, s == RH_OK);
+        wait_for_lives(lives);
+        (void)generation(o);
+        saves += rh_save(o, "a") == RH_OK;
     }
-    return NULL;
-}
-
-START_TEST(threads_of_a_client_may_all_read_the_cursor_and_one_brings_it_back) {
-    enum { THREADS = 3 };
-    struct thread u[THREADS];
+    wait_for_lives(lives);
+    end_workers();
     rh_table *t;
     rh_client *c = begin_alone(&t);
     atomic_store(&stop, false);
@@ -555,22 +405,22 @@ START_TEST(a_job_that_began_with_a_checkpoint_goes_back_to_it_and_not_to_another
         train_alone(c, t, 5, 6);
     }
     rh_close(c);
+    ck_assert_uint_eq(generation(o), saves);
+    ck_assert_uint_ge(saves, 2);
+    ck_assert_ok(rh_table_find(o, "t", &t));
+    lost_job_check(t, WORKERS, atomic_load(&target));
+    rh_close(o);
 }
 END_TEST
 
 int main(void) {
     TCase *tc = tcase_create("rollback");
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, lost_job_setup, lost_job_teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, async_every_push_counts_once_whichever_servers_are_killed);
     tcase_add_test(tc, bsp_every_push_counts_once_whichever_servers_are_killed);
-    tcase_add_test(tc, every_call_is_told_until_the_cursor_was_read);
-    tcase_add_test(tc, tables_of_a_job_that_begins_anew_are_not_found_until_they_are_opened);
-    tcase_add_test(tc, who_finds_no_server_is_told_which_and_may_call_again);
-    tcase_add_test(tc, threads_of_a_client_may_all_read_the_cursor_and_one_brings_it_back);
-    tcase_add_test(tc, a_client_that_dies_while_it_puts_the_job_right_keeps_nobody_out);
-    tcase_add_test(tc, half_of_a_clients_cure_is_carried_on_by_one_that_was_rolled_back);
-    tcase_add_test(tc, a_job_that_began_with_a_checkpoint_goes_back_to_it_and_not_to_anothers);
+    tcase_add_loop_test(tc, servers_that_die_while_the_job_is_still_coming_back_make_it_only_later,
+                        0, 2);
     Suite *s = suite_create("rollback");
     suite_add_tcase(s, tc);
     return job_main(s);
