@@ -136,9 +136,10 @@ static uint32_t first_other(const rh_client *c) {
     return i < c->shards ? i : 0;
 }
 
-static bool any_lost(const rh_client *c) {
+/* Some shard's rows are lost, or have what we are about to do again. */
+static bool must_go_back(const rh_client *c) {
     for (uint32_t i = 0; i < c->shards; i++)
-        if (c->links[i].is == MSG_LOST)
+        if (c->links[i].is == MSG_LOST || c->links[i].is == MSG_REDONE)
             return true;
     return false;
 }
@@ -216,10 +217,10 @@ static rh_status go_on(struct poll *p, rh_status s) {
 static rh_status round_of(rh_client *c, struct poll *p, bool heals, int64_t *differ_ms, bool *in) {
     const struct link *lead = &c->links[0];
     const uint32_t other = first_other(c);
-    *in = !heals || (lead->is == MSG_WHOLE && !any_lost(c) && other == 0);
+    *in = !heals || (lead->is == MSG_WHOLE && !must_go_back(c) && other == 0);
     if (*in)
         return RH_OK;
-    if (lead->is == MSG_PENDING || any_lost(c)) {
+    if (lead->is == MSG_PENDING || must_go_back(c)) {
         *differ_ms = -1;
         return go_on(p, put_right(c, p, lead->is == MSG_PENDING ? lead->origin : 0));
     }
