@@ -243,16 +243,11 @@ static rh_status train_from(const struct settings *set, struct training *t, stru
 /* The servers went back to a checkpoint: so do we. */
 static rh_status come_back(const struct settings *set, struct training *t, struct thread *threads,
                            const struct checkpoints *k, struct cursor *begin) {
-    char why[ERR_TEXT_MAX];
-    rh_status s = RH_OK;
-    snprintf(why, sizeof why, "%s", err_text());
+    rh_status s = place_return(t, k, begin);
     atomic_store(&t->stop, false);
     for (int64_t i = 0; s == RH_OK && i < set->threads; i++)
         s = lane_rewind(&threads[i].lane);
-    if (s != RH_OK)
-        return s;
-    err_set(RH_EROLLBACK, "%s", why);
-    return place_return(t, k, begin);
+    return s;
 }
 
 /* Takes the client. */

@@ -25,8 +25,11 @@ void checkpoints_save(struct checkpoints *k, uint64_t steps_done) {
     /* Under async one saves for all. Else they do it together, after the same tick. */
     if (!is_due(k, steps_done) || (k->recipe.mode == RH_MODE_ASYNC && rh_rank(k->client) != 0))
         return;
+    rh_status s = rh_save(k->client, k->name);
+    if (s == RH_EROLLBACK) /* as the next call will say */
+        return;
     k->wanted++;
-    if (rh_save(k->client, k->name) == RH_OK)
+    if (s == RH_OK)
         return;
     k->failed++;
     progress_say(k->progress,

@@ -40,29 +40,31 @@ static void tell_place(const struct training *t, const char *why, const struct c
 }
 
 /* Several lanes have no place together but the beginning. */
-rh_status place_return(const struct training *t, const struct checkpoints *k, struct cursor *out) {
-    char why[ERR_TEXT_MAX + 32];
+static rh_status go_on(const struct training *t, const struct checkpoints *k, const char *because,
+                       struct cursor *out) {
+    char why[96];
     rh_checkpoint_info info;
-    snprintf(why, sizeof why, "worker %" PRIu32 ": %s: ", rh_rank(t->client), err_text());
     rh_status s = checkpoints_return(k, out, &info);
     if (s == RH_OK && t->checkpoints == NULL && info.generation != 0)
-        s = err_set(
-            RH_EMISMATCH,
-            "the servers went back to checkpoint \"%s\", in which workers of several threads "
-            "have no place",
-            info.name);
+        s = err_set(RH_EMISMATCH,
+                    "the servers went back to checkpoint \"%s\", in which workers of several "
+                    "threads have no place",
+                    info.name);
+    snprintf(why, sizeof why, "worker %" PRIu32 ": %s: ", rh_rank(t->client), because);
     if (s == RH_OK)
         tell_place(t, why, out, &info);
     return s;
 }
 
+rh_status place_return(const struct training *t, const struct checkpoints *k, struct cursor *out) {
+    return go_on(t, k, "the servers went back", out);
+}
+
 rh_status place_find(const struct training *t, struct checkpoints *k, bool resumes,
                      uint32_t succeeds, struct cursor *out) {
     rh_checkpoint_info info;
-    if (succeeds > 0 && !k->inside) {
-        err_set(RH_EROLLBACK, "succeeds one that died");
-        return place_return(t, k, out);
-    }
+    if (succeeds > 0 && !k->inside)
+        return go_on(t, k, "succeeds one that died", out);
     if (!resumes) {
         if (rh_clock(t->client) > 0)
             fprintf(stderr,

@@ -9,7 +9,7 @@
 rh_status place_find(const struct training *t, struct checkpoints *k, bool resumes,
                      uint32_t succeeds, struct cursor *out) MUST_CHECK;
 
-/* Where to go on behind RH_EROLLBACK, whose text is err_text, and brings the client back. May fail so again. */
+/* Where to go on behind RH_EROLLBACK: brings the client back. That may be its answer once more. */
 rh_status place_return(const struct training *t, const struct checkpoints *k,
                        struct cursor *out) MUST_CHECK;
 

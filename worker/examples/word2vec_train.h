@@ -55,8 +55,8 @@ struct lane {
 /* RH_ENOMEM. A lane that failed to begin needs no lane_fini. */
 rh_status lane_init(struct lane *l, struct training *t, uint32_t part, bool ticks) MUST_CHECK;
 
-/* Lets go of what was in flight when the servers went back to a checkpoint: all of that has ended. The
- * lane may begin anew. */
+/* When the servers went back to a checkpoint, and this client is with them again: lets go of what was in
+ * flight, all of which has ended, so that the lane may begin anew. */
 rh_status lane_rewind(struct lane *l) MUST_CHECK;
 
 /* Begins where a worker stood; all 0 is the beginning. */
