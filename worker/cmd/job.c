@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -293,6 +295,30 @@ static void tell_outcome(struct job *j) {
     free(text);
 }
 
+/* Where a failure has left something to go on from. A folder that is not seen from here may have it. */
+static bool has_checkpoints(const char *folder) {
+    char pattern[PATH_MAX + 32];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/*/MANIFEST.json", folder);
+    int e = glob(pattern, GLOB_NOSORT, NULL, &found);
+    globfree(&found);
+    return e == 0 || access(folder, R_OK) != 0;
+}
+
+static void tell_way_on(struct job *j, int code) {
+    const char *folder = j->save.folder;
+    if (code == 0 || j->stops > 0 || folder[0] == '\0' || !has_checkpoints(folder))
+        return;
+    char *text;
+    if (asprintf(
+            &text,
+            "to go on from the newest checkpoint in %s (the program may want a flag for it): %s",
+            folder, j->plan->go_on) < 0)
+        return;
+    tell(j, text);
+    free(text);
+}
+
 static int start(struct job *j) {
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) != 0) {
@@ -321,6 +347,7 @@ static int live(struct job *j, int signal_fd) {
     job_save_give_up(&j->save, "the job ended before that was done");
     code = conclude(j, status);
     tell_outcome(j);
+    tell_way_on(j, code);
     if (j->wrote_env_file)
         unlink(j->plan->env_file);
     if (j->stderr_fd >= 0)

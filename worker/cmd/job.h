@@ -13,7 +13,8 @@ struct job_plan {
     char *const *line; /* mpirun and its arguments */
     uint32_t workers;
     const char *doubt;    /* what ends the line of a failure that nobody has explained, or "" */
-    const char *resume;   /* the line that starts it again from checkpoint JOB_SAVE_NAME */
+    const char *resume;   /* the line that starts it again from checkpoint JOB_SAVE_NAME, */
+    const char *go_on;    /* and from the newest */
     const char *env_file; /* for RH_SERVERS and RH_JOB, as long as it runs; NULL: none */
 };
 

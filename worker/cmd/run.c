@@ -278,9 +278,8 @@ static rh_status check(const struct settings *set, char **program, char *server,
     return RH_OK;
 }
 
-/* The line as it was typed, but from the checkpoint that a job is saved as when it is stopped. To be
- * freed; NULL: no memory. */
-static char *resume_line(char **word) {
+/* The line as it was typed, but from that checkpoint. To be freed; NULL: no memory. */
+static char *resume_line(char **word, const char *checkpoint) {
     static const char flag[] = "--restore";
     char *text = NULL;
     size_t len;
@@ -298,7 +297,7 @@ static char *resume_line(char **word) {
         putc(' ', f);
         shell_put(f, *word);
     }
-    fprintf(f, " %s %s", flag, JOB_SAVE_NAME);
+    fprintf(f, " %s %s", flag, checkpoint);
     for (; *word != NULL; word++) {
         putc(' ', f);
         shell_put(f, *word);
@@ -308,11 +307,13 @@ static char *resume_line(char **word) {
 
 /* Under a hostfile mpirun fails with words that we do not show, and mostly for these two reasons. */
 static int run_line(const struct settings *set, const struct parts *p, const struct words *line) {
-    char doubt[512] = "", *resume = resume_line(p->line);
+    char doubt[512] = "", *resume = resume_line(p->line, JOB_SAVE_NAME);
+    char *go_on = resume_line(p->line, "latest");
     struct job_plan plan = {.line = line->p,
                             .workers = (uint32_t)set->workers,
                             .doubt = doubt,
                             .resume = resume == NULL ? "" : resume,
+                            .go_on = go_on == NULL ? "" : go_on,
                             .env_file = set->env_file};
     if (set->hostfile != NULL)
         snprintf(doubt, sizeof doubt,
@@ -321,6 +322,7 @@ static int run_line(const struct settings *set, const struct parts *p, const str
     settle(set, false);
     int code = job_run(&plan);
     free(resume);
+    free(go_on);
     return code;
 }
 
