@@ -8,6 +8,42 @@ static void freeze(struct world *w, struct node *n, int64_t for_us) {
         n->frozen_us = w->now_us + for_us;
 }
 
+/* ---- dead workers ---- */
+
+static void again(struct world *w, const struct event *e) {
+    struct worker *k = e->arg;
+    if (e->b != k->t->life || k->t->ending || w->failed)
+        return;
+    node_fini(&k->node);
+    node_init(&k->node, w, "worker", k->rank);
+    k->reborn = true;
+    k->joined = false;
+    trial_begin_client(k->t, &k->node, worker_run, k);
+}
+
+/* Of what it was not told, nobody knows whether it has come. */
+void trial_revive(struct worker *k) {
+    struct trial *t = k->t;
+    for (uint32_t i = 0; i < t->scene->n_steps[k->rank]; i++)
+        if (t->made[k->rank][i] != 0 && !t->acked[k->rank][i])
+            t->unsure[k->rank][i] = ALL_IDS;
+    world_say(&t->w, &k->node, "is dead");
+    world_add(&t->w, 1000LL * rng_below(&t->x.rng, 15000),
+              (struct event){.run = again, .b = t->life, .arg = k});
+}
+
+/* Now, or in the middle of what it sends. */
+static void die(struct worker *k, uint32_t dies_in) {
+    if (k->gone || k->node.dead || coro_is_over(k->node.coro))
+        return;
+    k->node.dies_in = dies_in;
+    if (dies_in > 0)
+        return;
+    node_kill(&k->node);
+    k->node.waits = false;
+    coro_resume(k->node.coro);
+}
+
 static void happen(struct world *w, const struct event *e) {
     struct trial *t = e->arg;
     const struct mishap *m = &t->scene->mishaps[e->a];
@@ -29,6 +65,9 @@ static void happen(struct world *w, const struct event *e) {
         break;
     case FAULT_DISK:
         memory_disk_fail(&t->seats.disk.d, m->disk_at, m->disk_how);
+        break;
+    case FAULT_WORKER:
+        die(&t->workers[m->client], m->dies_in);
         break;
     case FAULT_KILL:
     case FAULT_POWER:

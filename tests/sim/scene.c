@@ -186,15 +186,22 @@ static int64_t draw_time_us(struct rng *g) {
 
 static void draw_mishap(struct scene *p, struct rng *g, struct mishap *m) {
     static const enum fault kinds[] = {FAULT_CUT, FAULT_PAUSE, FAULT_JUMP, FAULT_DISK, FAULT_KILL};
+    static const enum fault others[] = {FAULT_CUT, FAULT_PAUSE, FAULT_JUMP, FAULT_WORKER,
+                                        FAULT_WORKER};
     static const int how[] = {EIO, ENOSPC, 0};
-    m->what = kinds[rng_below(g, p->saves ? 5 : 3)];
+    m->what = (p->saves ? kinds : others)[rng_below(g, 5)];
+    if (m->what == FAULT_WORKER) /* its clocks are others than undisturbed */
+        memset(p->adam, 0, sizeof p->adam);
     m->at_acked = between(g, 1, p->pushes - 1);
-    m->client = m->what == FAULT_CUT || one_in(g, 2) ? rng_below(g, p->workers) : SIM_CLIENTS_MAX;
+    m->client = m->what == FAULT_CUT || m->what == FAULT_WORKER || one_in(g, 2)
+                    ? rng_below(g, p->workers)
+                    : SIM_CLIENTS_MAX;
     m->shard = rng_below(g, p->shards[0]);
     m->for_us = draw_time_us(g);
     m->forgets = one_in(g, 2);
     m->disk_at = between(g, 1, 40);
     m->disk_how = how[rng_below(g, 3)];
+    m->dies_in = one_in(g, 3) ? 0 : between(g, 1, 12);
     m->crash = (enum disk_crash)rng_below(g, 4);
 }
 

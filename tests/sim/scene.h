@@ -55,6 +55,7 @@ struct mishap {
         disk_at; /* which call of the disk fails, from then on; how, as errno, or 0: it does less */
     int disk_how;
     enum disk_crash crash;
+    uint32_t dies_in; /* so many frames more that it sends; 0: at once */
 };
 
 struct scene {

@@ -106,12 +106,14 @@ static void end_client(struct node *n) {
 }
 
 static void end_life(struct trial *t) {
+    t->ending = true;
     for (uint32_t i = 0; i < t->scene->workers; i++)
         end_client(&t->workers[i].node);
     end_client(&t->visitor);
     end_client(&t->observer);
     seats_end(&t->seats);
     wire_clear(&t->x);
+    t->ending = false;
 }
 
 static void begin_life(struct trial *t, bool first) {
@@ -224,6 +226,7 @@ void trial_run(uint64_t seed, bool verbose, struct outcome *out) {
                             .doubled = t.doubled,
                             .saved = t.saved,
                             .restored = t.restored,
+                            .halves = t.halves,
                             .virtual_us = t.w.now_us,
                             .digest = t.w.digest};
     memcpy(out->why, t.w.why, sizeof out->why);

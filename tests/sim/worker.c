@@ -14,8 +14,7 @@ static struct world *world_of(struct worker *k) {
     return &k->t->w;
 }
 
-/* The next thing it does, for those who wonder why nothing goes on. */
-static void says(struct worker *k, const char *what) {
+void worker_says(struct worker *k, const char *what) {
     k->doing = what;
     k->since_us = world_of(k)->now_us;
     world_say(world_of(k), &k->node, "step %u of clock %u: %s", k->at,
@@ -26,8 +25,7 @@ static bool dead(const struct worker *k) {
     return k->node.dead || k->t->w.failed;
 }
 
-/* True if it goes on: the call has succeeded. */
-static bool fine(struct worker *k, rh_status s) {
+bool worker_fine(struct worker *k, rh_status s) {
     if (dead(k))
         return false;
     if (s == RH_OK)
@@ -37,8 +35,7 @@ static bool fine(struct worker *k, rh_status s) {
     return false;
 }
 
-/* True if its deadline has passed, and it may be called again. */
-static bool late(const struct worker *k, rh_status s) {
+bool worker_late(const struct worker *k, rh_status s) {
     return (s == RH_ETIMEDOUT || s == RH_EUNREACHABLE) && !dead(k);
 }
 
@@ -48,22 +45,30 @@ static void note_made(struct worker *k, uint32_t step) {
     k->t->made[k->rank][step] = (uint32_t)rh_clock(k->c) + 1;
 }
 
-static void note_acked(struct worker *k) {
+/* Under bsp a push that is acked goes with its worker, until the clock is ended. */
+static void note_acked(struct worker *k, uint32_t step) {
+    k->t->acked[k->rank][step] = k->t->scene->mode != RH_MODE_BSP;
     world_of(k)->acked++;
     trial_acked(k->t);
 }
 
+/* A tick leaves when all pushes before it are acked. */
+static void note_all_acked(struct worker *k) {
+    for (uint32_t i = 0; i <= k->at; i++)
+        k->t->acked[k->rank][i] |= k->t->made[k->rank][i] != 0;
+}
+
 static bool wait_one(struct worker *k, uint32_t i) {
     rh_status s;
-    says(k, "rh_wait");
+    worker_says(k, "rh_wait");
     do
         s = rh_wait(&k->flights[i].op, -1);
-    while (late(k, s) && k->flights[i].op != NULL);
-    if (late(k, s))
+    while (worker_late(k, s) && k->flights[i].op != NULL);
+    if (worker_late(k, s))
         return true; /* of a silent shard: it is still owed, and the tick waits for it */
-    if (!fine(k, s))
+    if (!worker_fine(k, s))
         return false;
-    note_acked(k);
+    note_acked(k, k->flights[i].step);
     return true;
 }
 
@@ -78,10 +83,10 @@ static bool wait_all(struct worker *k) {
 static bool begin_push(struct worker *k, const struct step *s) {
     if (k->n_flights == FLIGHTS_MAX && !wait_all(k))
         return false;
-    says(k, "rh_push_begin");
+    worker_says(k, "rh_push_begin");
     note_made(k, k->at);
-    if (!fine(k, rh_push_begin(k->tables[s->table], s->ids, s->n, s->grads,
-                               &k->flights[k->n_flights].op)))
+    if (!worker_fine(k, rh_push_begin(k->tables[s->table], s->ids, s->n, s->grads,
+                                      &k->flights[k->n_flights].op)))
         return false;
     k->flights[k->n_flights++].step = k->at;
     return true;
@@ -89,14 +94,14 @@ static bool begin_push(struct worker *k, const struct step *s) {
 
 /* After a timeout it is still owed: it is applied once, and must not be called again. */
 static bool push(struct worker *k, const struct step *s) {
-    says(k, "rh_push");
+    worker_says(k, "rh_push");
     note_made(k, k->at);
     rh_status st = rh_push(k->tables[s->table], s->ids, s->n, s->grads);
-    if (late(k, st))
+    if (worker_late(k, st))
         return true;
-    if (!fine(k, st))
+    if (!worker_fine(k, st))
         return false;
-    note_acked(k);
+    note_acked(k, k->at);
     return true;
 }
 
@@ -105,11 +110,11 @@ static bool push(struct worker *k, const struct step *s) {
 static bool pull(struct worker *k, const struct step *s) {
     float rows[SCENE_IDS_MAX * SCENE_DIM_MAX];
     rh_status st;
-    says(k, "rh_pull");
+    worker_says(k, "rh_pull");
     do
         st = rh_pull(k->tables[s->table], s->ids, s->n, rows);
-    while (late(k, st));
-    if (!fine(k, st))
+    while (worker_late(k, st));
+    if (!worker_fine(k, st))
         return false;
     model_check(k, s->table, s->n, s->ids, rows);
     return true;
@@ -119,7 +124,7 @@ static bool batch(struct worker *k, const struct step *s) {
     float rows[SCENE_IDS_MAX * SCENE_DIM_MAX];
     rh_batch *b = NULL;
     rh_op *op = NULL;
-    says(k, "rh_batch_begin");
+    worker_says(k, "rh_batch_begin");
     rh_status st = rh_batch_new(k->c, &b);
     if (st == RH_OK)
         st = rh_batch_push(b, k->tables[s->table], s->ids, s->n, s->grads);
@@ -129,17 +134,17 @@ static bool batch(struct worker *k, const struct step *s) {
     if (st == RH_OK)
         st = rh_batch_begin(b, &op);
     rh_batch_free(&b);
-    if (!fine(k, st))
+    if (!worker_fine(k, st))
         return false;
-    says(k, "rh_wait of a batch");
+    worker_says(k, "rh_wait of a batch");
     do
         st = rh_wait(&op, -1);
-    while (late(k, st) && op != NULL);
-    if (late(k, st))
+    while (worker_late(k, st) && op != NULL);
+    if (worker_late(k, st))
         return true;
-    if (!fine(k, st))
+    if (!worker_fine(k, st))
         return false;
-    note_acked(k);
+    note_acked(k, k->at);
     model_check(k, s->table, s->n, s->ids, rows);
     return true;
 }
@@ -153,7 +158,7 @@ static bool never(const void *arg) {
 
 /* It computes, and the client's thread drives the net meanwhile: that thread is played here. */
 static void rest(struct worker *k, uint32_t ms) {
-    says(k, "rest");
+    worker_says(k, "rest");
     pthread_mutex_lock(&k->c->lock);
     client_wait(k->c, never, NULL, client_now(k->c) + ms);
     (void)client_leave(k->c, RH_OK);
@@ -161,7 +166,7 @@ static void rest(struct worker *k, uint32_t ms) {
 
 /* Where it goes on if it has to begin again from here. */
 static bool set_cursor(struct worker *k, uint32_t at) {
-    return !k->t->scene->saves || fine(k, rh_set_cursor(k->c, &at, sizeof at));
+    return !k->t->scene->saves || worker_fine(k, rh_set_cursor(k->c, &at, sizeof at));
 }
 
 static bool save(struct worker *k) {
@@ -170,25 +175,28 @@ static bool save(struct worker *k) {
     /* Where all save together the tick may have marked for it already, and the cursor is that of the tick. */
     if (!scene_saves_together(k->t->scene) && !set_cursor(k, k->at + 1))
         return false;
-    says(k, "rh_save");
+    worker_says(k, "rh_save");
     rh_status s = rh_save(k->c, scene_saves_together(k->t->scene) || k->at % 2 == 0 ? shared : own);
     if (s == RH_OK && !dead(k)) {
         save_note(k->t, k->c);
         return !dead(k);
     }
     world_say(world_of(k), &k->node, "%s", rh_errmsg());
-    return save_may_fail(k->t, s) ? !dead(k) : fine(k, s);
+    return save_may_fail(k->t, s) ? !dead(k) : worker_fine(k, s);
 }
 
 static bool tick(struct worker *k) {
     rh_status s;
     if (!set_cursor(k, k->at + 1))
         return false;
-    says(k, "rh_tick");
+    worker_says(k, "rh_tick");
     do
         s = rh_tick(k->c);
-    while (late(k, s));
-    return fine(k, s);
+    while (worker_late(k, s));
+    if (!worker_fine(k, s))
+        return false;
+    note_all_acked(k);
+    return true;
 }
 
 /* ---- a life ---- */
@@ -219,7 +227,7 @@ static bool do_step(struct worker *k, const struct step *s) {
 static bool join(struct worker *k) {
     rh_status s;
     for (;;) {
-        says(k, "rh_connect");
+        worker_says(k, "rh_connect");
         s = trial_connect(k->t, &k->node, false, &k->c);
         /* RH_EMISMATCH: of an earlier attempt some shard thinks that it is still here. */
         if (s != RH_EUNREACHABLE && s != RH_ETIMEDOUT && s != RH_EMISMATCH)
@@ -228,7 +236,7 @@ static bool join(struct worker *k) {
             break;
         node_pause(&k->node, node_now_ms(&k->node) + 500);
     }
-    return fine(k, s);
+    return worker_fine(k, s);
 }
 
 static bool open_tables(struct worker *k) {
@@ -241,11 +249,11 @@ static bool open_tables(struct worker *k) {
         rh_table_spec_init(&spec, p->rows[t], p->dims[t]);
         spec.init = rh_zeros();
         spec.optimizer = p->adam[t] ? rh_adam(0.125) : rh_sgd(1);
-        says(k, "rh_table_open");
+        worker_says(k, "rh_table_open");
         do
             s = rh_table_open(k->c, name, &spec, &k->tables[t]);
-        while (late(k, s));
-        if (!fine(k, s))
+        while (worker_late(k, s));
+        if (!worker_fine(k, s))
             return false;
     }
     return true;
@@ -263,13 +271,13 @@ static bool is_heard(const struct worker *k) {
 }
 
 static void leave(struct worker *k) {
-    says(k, "rh_close");
+    worker_says(k, "rh_close");
     rh_close(k->c);
     k->c = NULL;
     while (!dead(k) && !is_heard(k)) {
         if (!join(k))
             return;
-        says(k, "rh_close again");
+        worker_says(k, "rh_close again");
         rh_close(k->c);
         k->c = NULL;
     }
@@ -280,16 +288,20 @@ static bool resume(struct worker *k) {
     uint32_t at = 0;
     size_t len = sizeof at;
     rh_status s;
-    says(k, "rh_cursor");
+    worker_says(k, "rh_cursor");
     do
         s = rh_cursor(k->c, k->rank, &at, &len);
-    while (late(k, s));
+    while (worker_late(k, s));
     if (s == RH_ENOTFOUND)
         at = 0;
-    else if (!fine(k, s))
+    else if (!worker_fine(k, s))
         return false;
     world_say(world_of(k), &k->node, "goes on at step %u", at);
-    memset(&k->t->made[k->rank][at], 0, (SCENE_STEPS_MAX - at) * sizeof k->t->made[k->rank][at]);
+    for (uint32_t i = at; i < SCENE_STEPS_MAX; i++) {
+        k->t->made[k->rank][i] = 0;
+        k->t->unsure[k->rank][i] = k->t->moved[k->rank][i] = 0;
+        k->t->acked[k->rank][i] = false;
+    }
     k->at = at;
     return true;
 }
@@ -298,12 +310,12 @@ static bool work(struct worker *k) {
     if (!join(k))
         return false;
     if (k->t->life == 0)
-        k->shifted = rh_clock(k->c) > 0;
-    else if (!resume(k))
+        k->shifted |= k->reborn || rh_clock(k->c) > 0;
+    else if (!k->reborn && !resume(k))
         return false;
     k->joined = true;
     k->joined_us = world_of(k)->now_us;
-    if (!open_tables(k))
+    if (!open_tables(k) || (k->reborn && !reborn_repair(k)))
         return false;
     for (; k->at < k->t->scene->n_steps[k->rank]; k->at++)
         if (!do_step(k, &steps_of(k)[k->at]))
@@ -320,4 +332,6 @@ void worker_run(void *arg) {
     k->c = NULL;
     k->gone = !dead(k);
     k->doing = "gone";
+    if (k->node.dead && !k->t->ending)
+        trial_revive(k);
 }
