@@ -336,11 +336,12 @@ kill-long: all $(BUILD)/tests/test_kill_save
 	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=86400 RH_TEST_KILLS=$(KILLS) \
 	    $(if $(KILL_SEED),RH_TEST_SEED=$(KILL_SEED)) tests/integration/run.sh $(BUILD)/tests/test_kill_save
 
-## chaos: one fault after the other strikes a job of real processes [SECONDS=600] [SEED=N]
+## chaos: one fault after the other strikes a job of real processes [SECONDS=600] [SEED=N] [KIND=text]
 .PHONY: chaos
 chaos: SECONDS := 600
 chaos: all $(BUILD)/tests/test_chaos
-	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=1000000 RH_TEST_SECONDS=$(SECONDS) $(if $(SEED),RH_TEST_SEED=$(SEED)) \
+	@BUILD=$(BUILD) SAN=$(SAN) RH_TEST_LIMIT=1000000 RH_TEST_SECONDS=$(SECONDS) \
+	    $(if $(SEED),RH_TEST_SEED=$(SEED)) $(if $(KIND),RH_TEST_KIND='$(KIND)') \
 	    tests/integration/run.sh $(BUILD)/tests/test_chaos; grep -h '^|' $(BUILD)/tests/log/test_chaos.txt
 
 ## soak: a job under load, saved and struck all the while [SECONDS=3600] [FAULT_EVERY=30] [SAVE_EVERY=60] [SEED=N]

@@ -34,7 +34,7 @@ extern const uint32_t faults_mild_n;
 extern const struct fault faults_hard[];
 extern const uint32_t faults_hard_n;
 
-/* One of them, by their shares. */
+/* One of them, by their shares; NULL if RH_TEST_KIND wants none of them. */
 const struct fault *faults_draw(const struct fault *all, uint32_t n, struct rng *g);
 
 /* One trial. Prints a line; fails the test if the tables are not exact. When, by job_now_ms, every worker

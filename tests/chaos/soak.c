@@ -70,6 +70,7 @@ START_TEST(a_job_lives_through_all_of_it) {
     while (job_now_ms() < end_ms) {
         const int64_t next_ms = job_now_ms() + every_ms;
         const struct fault *f = faults_draw(all, n, &g);
+        ck_assert_msg(f != NULL, "RH_TEST_KIND names no kind of fault");
         const int64_t again_ms = faults_try(&world, f, &g, &tallies[f - all]);
         rest(gauge,
              next_ms > job_now_ms() + 2 * CALM_AFTER_MS ? next_ms

@@ -29,10 +29,8 @@ static void strike_with(const struct fault *all, uint32_t n, uint32_t more, stru
         const uint32_t k = i < n ? i : n - 1;
         faults_try(&world, &all[k], g, &tallies[k]);
     }
-    while (job_now_ms() < until_ms) {
-        const struct fault *f = faults_draw(all, n, g);
+    for (const struct fault *f; job_now_ms() < until_ms && (f = faults_draw(all, n, g)) != NULL;)
         faults_try(&world, f, g, &tallies[f - all]);
-    }
     faults_print(all, n, tallies);
 }
 
