@@ -277,7 +277,7 @@ START_TEST(a_job_that_began_with_a_checkpoint_goes_back_to_it_and_not_to_another
         lost_job_kill(victims);
         for (uint32_t i = 0; i < LOST_SHARDS; i++)
             if (victims >> i & 1)
-                servers_restart(&lost_job.servers, i, i, LOST_SHARDS, "--config=conf");
+                ck_assert(servers_again(&lost_job.servers, i, i, LOST_SHARDS, "--config=conf"));
         wait_until_rolled_back(c);
         ck_assert_uint_eq(come_back(c), victims == 3 ? 5 : 3);
         lost_job_check(t, 1, victims == 3 ? 5 : 3);

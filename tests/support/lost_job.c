@@ -42,7 +42,7 @@ void lost_job_kill(uint32_t victims) {
 void lost_job_replace(uint32_t victims) {
     for (uint32_t i = 0; i < LOST_SHARDS; i++)
         if (victims >> i & 1)
-            servers_restart(&lost_job.servers, i, i, LOST_SHARDS, "--rejoin=0");
+            ck_assert(servers_again(&lost_job.servers, i, i, LOST_SHARDS, "--rejoin=0"));
 }
 
 rh_status lost_job_table(rh_client *c, rh_table **out) {
