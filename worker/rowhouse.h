@@ -134,7 +134,7 @@ typedef struct rh_config {
     int op_timeout_ms;      /* deadline of calls that name none. RH_OP_TIMEOUT_MS, else 60000 */
     int connect_timeout_ms; /* deadline of rh_connect. 60000 */
     uint32_t local_shards;  /* for "local:": shards inside this process, 1 to 64. 1 */
-    uint32_t succeeds;      /* how many processes had this rank before and are dead: see section 12.
+    uint32_t succeeds;      /* how many processes had this rank before and are dead: see rh_cursor.
                                RH_SUCCEEDS, which rowhouse run sets, else 0 */
     int observer;           /* 1: only look; counted in no clock, may change nothing
                                but what is frozen (not under bsp). 0 */
@@ -886,7 +886,14 @@ RH_CHECKED rh_status rh_save(rh_client *c, const char *name);
  * op_timeout_ms of the last progress, the text says for which shard, and it may be called again.
  *
  * A worker that had closed its client does not come again: what it did behind the last checkpoint is
- * gone. So end with rh_save if that must not be.
+ * gone. So end with rh_save if that must not be; or with rh_barrier, so that nobody leaves before all
+ * are done.
+ *
+ * When a worker dies, whoever starts it again says so (rh_config.succeeds; rowhouse run does, by RH_SUCCEEDS: 1
+ * for the process behind the first, 2 for the next). Then rh_connect need not wait until the rank falls
+ * silent; and if the dead one had done anything since the job last went back, it takes the whole job
+ * back, as above, before it joins: the others' calls are RH_EROLLBACK, and its own rh_cursor says where
+ * to go on. So the loop above is the whole of a trainer that may be killed at any time.
  */
 
 /*

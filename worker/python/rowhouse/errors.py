@@ -91,6 +91,9 @@ class RollbackError(Error):
                 break
             except rowhouse.RollbackError:
                 pass
+
+    A worker that rowhouse run starts again where it has died (RH_SUCCEEDS) begins with the same loop:
+    connect has taken the job back by then, and its cursor says where it was.
     """
 
     status = Status.EROLLBACK
