@@ -25,8 +25,8 @@ static rh_status ask(rh_op *op, uint32_t shard, uint32_t what) {
 
 typedef bool take_fn(rh_op *op, const struct op_request *q, const struct head *h, struct rd *body);
 
-static rh_status ask_and_wait(rh_client *c, uint32_t first, uint32_t n, uint32_t what,
-                              take_fn *take, void *sink) {
+static rh_status ask_until(rh_client *c, uint32_t first, uint32_t n, uint32_t what, take_fn *take,
+                           void *sink, int64_t deadline_ms) {
     rh_op *op;
     rh_status s = op_new(c, "facts", &op);
     if (s != RH_OK)
@@ -39,7 +39,12 @@ static rh_status ask_and_wait(rh_client *c, uint32_t first, uint32_t n, uint32_t
         op_free(op);
         return s;
     }
-    return op_run(op);
+    return op_run_until(op, deadline_ms);
+}
+
+static rh_status ask_and_wait(rh_client *c, uint32_t first, uint32_t n, uint32_t what,
+                              take_fn *take, void *sink) {
+    return ask_until(c, first, n, what, take, sink, client_deadline(c, -1));
 }
 
 /* ---- a shard ---- */
@@ -199,9 +204,10 @@ static bool take_life(rh_op *op, const struct op_request *q, const struct head *
     return true;
 }
 
-rh_status facts_ask_life(rh_client *c, uint32_t number, struct facts_life *out) {
+rh_status facts_ask_life(rh_client *c, uint32_t number, int64_t deadline_ms,
+                         struct facts_life *out) {
     struct facts_life l = {0};
-    rh_status s = ask_and_wait(c, 0, c->shards, MSG_ASK_LIFE | number, take_life, &l);
+    rh_status s = ask_until(c, 0, c->shards, MSG_ASK_LIFE | number, take_life, &l, deadline_ms);
     if (s == RH_OK)
         *out = l;
     else

@@ -39,7 +39,8 @@ struct facts_life {
     uint32_t workers;
 };
 
-rh_status facts_ask_life(rh_client *c, uint32_t number, struct facts_life *out) MUST_CHECK;
+rh_status facts_ask_life(rh_client *c, uint32_t number, int64_t deadline_ms,
+                         struct facts_life *out) MUST_CHECK;
 void facts_fini_life(struct facts_life *l);
 
 /* Parameters that the table has, and those that a push may change. */

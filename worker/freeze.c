@@ -52,11 +52,12 @@ static void note(const struct freezing *z, bool whole) {
 static rh_status run(const struct freezing *z, rh_op *op, bool whole) {
     for (uint32_t i = 0; i < op->n_requests; i++)
         op->requests[i].r.head.flags = z->undo ? WIRE_UNDO : 0;
-    rh_status s = op_run(op);
+    const int64_t deadline_ms = client_deadline(op->c, -1);
+    rh_status s = op_run_until(op, deadline_ms);
     if (s != RH_OK)
         return s;
     note(z, whole);
-    frozen_ask(z->table);
+    frozen_ask(z->table, deadline_ms);
     return RH_OK;
 }
 

@@ -171,7 +171,7 @@ static bool is_answered(const void *table) {
     return t->asking == NULL || op_is_over(t->asking);
 }
 
-void frozen_ask(rh_table *t) {
+void frozen_ask(rh_table *t, int64_t deadline_ms) {
     rh_client *c = t->c;
     if (c->mode == RH_MODE_BSP || c->observer)
         return;
@@ -179,7 +179,7 @@ void frozen_ask(rh_table *t) {
     for (int i = 0; i < 2 && t->told != c->freezes; i++) {
         if (!begin(t))
             return;
-        if (client_wait(c, is_answered, t, client_deadline(c, -1)))
+        if (client_wait(c, is_answered, t, deadline_ms))
             collect(t);
         (void)client_leave(c, RH_OK);
     }

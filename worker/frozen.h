@@ -23,9 +23,9 @@ static inline bool frozen_concerns(const rh_table *t, uint64_t clock) {
  * does not wait for their answer: the plan stays whole then. Not locked; cannot fail. */
 void frozen_thin(rh_table *t, uint64_t clock, struct plan *plan);
 
-/* Asks the shards, and waits for the answer as long as an operation may. Not locked. That nobody
- * answers is no failure here: pushes are sent whole then. */
-void frozen_ask(rh_table *t);
+/* Asks the shards, and waits for the answer until deadline_ms. Not locked. That nobody answers is no
+ * failure here: pushes are sent whole then. */
+void frozen_ask(rh_table *t, int64_t deadline_ms);
 
 /* Nothing is known any more: the job was restored. With the lock held. */
 void frozen_renew(rh_table *t);

@@ -48,11 +48,11 @@ static rh_status make(rh_op *op, uint32_t generation) {
     return s;
 }
 
-static rh_status mark(rh_client *c, rh_op *op, uint32_t generation) {
+static rh_status mark(rh_client *c, rh_op *op, uint32_t generation, int64_t deadline_ms) {
     FAILPOINT("worker.mark.before");
     rh_status s = make(op, generation);
     if (s == RH_OK)
-        s = op_submit(op);
+        s = op_submit_until(op, deadline_ms);
     if (s != RH_OK) {
         op_recycle(op);
         return s;
@@ -65,13 +65,13 @@ static rh_status mark(rh_client *c, rh_op *op, uint32_t generation) {
     return RH_OK;
 }
 
-rh_status mark_now(rh_client *c, const char *what, uint32_t generation) {
+rh_status mark_now(rh_client *c, const char *what, uint32_t generation, int64_t deadline_ms) {
     rh_op *op;
     rh_status s = op_new(c, what, &op);
     if (s != RH_OK)
         return s;
     pthread_mutex_lock(&c->lock);
-    return client_leave(c, mark(c, op, generation));
+    return client_leave(c, mark(c, op, generation, deadline_ms));
 }
 
 void mark_after_tick(rh_client *c) {
@@ -80,15 +80,15 @@ void mark_after_tick(rh_client *c) {
     pthread_mutex_lock(&c->lock);
     c->gate = false;
     if (s == RH_OK)
-        s = mark(c, op, c->links[0].mark);
+        s = mark(c, op, c->links[0].mark, client_now(c)); /* the gate is open */
     (void)client_leave(c, s);
 }
 
-void mark_farewell(rh_client *c) {
+void mark_farewell(rh_client *c, int64_t deadline_ms) {
     pthread_mutex_lock(&c->lock);
     bool has_cursor = c->cursor != NULL;
     pthread_mutex_unlock(&c->lock);
-    rh_status ignored = has_cursor ? mark_now(c, "rh_close", 0) : RH_OK;
+    rh_status ignored = has_cursor ? mark_now(c, "rh_close", 0, deadline_ms) : RH_OK;
     (void)ignored;
 }
 

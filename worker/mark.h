@@ -25,10 +25,11 @@ bool mark_is_due(const rh_client *c);
 void mark_after_tick(rh_client *c);
 
 /* Marks as this worker stands now; does not wait for the answer. */
-rh_status mark_now(rh_client *c, const char *what, uint32_t generation) MUST_CHECK;
+rh_status mark_now(rh_client *c, const char *what, uint32_t generation,
+                   int64_t deadline_ms) MUST_CHECK;
 
 /* A checkpoint that comes when this worker has gone has its last cursor. */
-void mark_farewell(rh_client *c);
+void mark_farewell(rh_client *c, int64_t deadline_ms);
 
 /* Nothing has changed since this worker marked. With the lock held. */
 bool mark_is_fresh(const rh_client *c);

@@ -288,9 +288,9 @@ static rh_status check_room(const rh_op *op) {
 }
 
 /* An op may not enter a clock that is being ended: rh_tick waits for the clock's last op. */
-static rh_status wait_for_gate(const rh_op *op) {
+static rh_status wait_for_gate(const rh_op *op, int64_t deadline_ms) {
     rh_client *c = op->c;
-    if (!c->gate || client_wait_turn(c, &c->gate, client_deadline(c, -1)))
+    if (!c->gate || client_wait_turn(c, &c->gate, deadline_ms))
         return RH_OK;
     if (c->failed != RH_OK)
         return client_failed(c);
@@ -314,6 +314,10 @@ static void submit_one(rh_op *op, struct op_request *q, uint32_t call, uint16_t 
 }
 
 rh_status op_submit(rh_op *op) {
+    return op_submit_until(op, client_deadline(op->c, -1));
+}
+
+rh_status op_submit_until(rh_op *op, int64_t deadline_ms) {
     rh_client *c = op->c;
     rh_status s = client_may(c);
     if (s != RH_OK)
@@ -324,7 +328,7 @@ rh_status op_submit(rh_op *op) {
     bool ends = op->n_requests > 0 && (op->requests[0].r.head.kind == WIRE_TICK ||
                                        op->requests[0].r.head.kind == WIRE_BYE);
     if (ops && !ends && !cancels)
-        s = wait_for_gate(op);
+        s = wait_for_gate(op, deadline_ms);
     if (s == RH_OK)
         s = client_may(c);
     if (s == RH_OK)
@@ -414,7 +418,7 @@ rh_status op_run(rh_op *op) {
 rh_status op_run_until(rh_op *op, int64_t deadline_ms) {
     rh_client *c = op->c;
     pthread_mutex_lock(&c->lock);
-    rh_status s = op_submit(op);
+    rh_status s = op_submit_until(op, deadline_ms);
     if (s != RH_OK) {
         op_take_back_counts(op);
         op_recycle(op);

@@ -95,6 +95,8 @@ bool op_no_memory(rh_op *op, const struct op_request *q, struct rd *body);
  * still has it.
  */
 rh_status op_submit(rh_op *op) MUST_CHECK;
+/* The same, but waits until deadline_ms at most. */
+rh_status op_submit_until(rh_op *op, int64_t deadline_ms) MUST_CHECK;
 
 bool op_is_over(const void *op);
 

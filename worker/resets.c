@@ -18,7 +18,7 @@ static rh_status check_worker(const rh_table *t, const char *what) {
 
 /* The same op to every shard. */
 static rh_status tell_all(rh_table *t, const char *what, enum wire_kind kind, uint16_t flags,
-                          const struct buf *body) {
+                          const struct buf *body, int64_t deadline_ms) {
     rh_client *c = t->c;
     rh_op *op;
     if (body->bad)
@@ -35,7 +35,7 @@ static rh_status tell_all(rh_table *t, const char *what, enum wire_kind kind, ui
         op_free(op);
         return s;
     }
-    return op_run(op);
+    return op_run_until(op, deadline_ms);
 }
 
 /* How often this worker has pushed, by what any shard has seen: less than it has, where the last
@@ -73,6 +73,7 @@ static void put_reset(rh_table *t, const struct facts_life *l, struct buf *b) {
 
 rh_status rh_table_reset(rh_table *t) {
     static const char what[] = "rh_table_reset";
+    const int64_t deadline_ms = client_deadline(t->c, -1);
     rh_status s = check_worker(t, what);
     if (s != RH_OK)
         return s;
@@ -82,15 +83,15 @@ rh_status rh_table_reset(rh_table *t) {
     if (t->c->mode == RH_MODE_BSP) {
         msg_put_reset(&b, &(struct msg_reset){.table = t->number});
     } else {
-        s = facts_ask_life(t->c, t->number, &l);
+        s = facts_ask_life(t->c, t->number, deadline_ms, &l);
         if (s == RH_OK)
             put_reset(t, &l, &b);
     }
     if (s == RH_OK)
-        s = tell_all(t, what, WIRE_RESET, 0, &b);
+        s = tell_all(t, what, WIRE_RESET, 0, &b, deadline_ms);
     if (s == RH_OK) {
         atomic_store(&t->thaws, t->spec.frozen ? UINT64_MAX : 0);
-        frozen_ask(t);
+        frozen_ask(t, deadline_ms);
     }
     facts_fini_life(&l);
     buf_fini(&b);
@@ -101,6 +102,7 @@ rh_status rh_table_reset(rh_table *t) {
 
 rh_status rh_table_init(rh_table *t, rh_init init, uint64_t seed, int force) {
     static const char what[] = "rh_table_init";
+    const int64_t deadline_ms = client_deadline(t->c, -1);
     rh_status s = check_worker(t, what);
     if (s == RH_OK)
         s = client_enter(t->c);
@@ -115,7 +117,7 @@ rh_status rh_table_init(rh_table *t, rh_init init, uint64_t seed, int force) {
     if (s != RH_OK)
         return err_in(s, "%s: table %s", what, t->name);
     struct facts_life l;
-    s = facts_ask_life(t->c, t->number, &l);
+    s = facts_ask_life(t->c, t->number, deadline_ms, &l);
     if (s != RH_OK)
         return s;
     uint64_t mine = t->pushes, seen = seen_of_mine(t, &l);
@@ -133,7 +135,7 @@ rh_status rh_table_init(rh_table *t, rh_init init, uint64_t seed, int force) {
     memcpy(m.init_arg, spec.init_arg, sizeof m.init_arg);
     msg_put_init(&b, &m);
     if (s == RH_OK)
-        s = tell_all(t, what, WIRE_RESET, WIRE_INIT, &b);
+        s = tell_all(t, what, WIRE_RESET, WIRE_INIT, &b, deadline_ms);
     facts_fini_life(&l);
     if (s != RH_OK)
         return s;
@@ -152,7 +154,7 @@ rh_status rh_table_drop(rh_table **table) {
     buf_wrap(&b, room, sizeof room);
     msg_put_drop(&b, &(struct msg_drop){.table = t->number});
     if (s == RH_OK)
-        s = tell_all(t, "rh_table_drop", WIRE_DROP, 0, &b);
+        s = tell_all(t, "rh_table_drop", WIRE_DROP, 0, &b, client_deadline(t->c, -1));
     if (s != RH_OK && s != RH_ENOTFOUND)
         return s;
     /* The handle stays with its client: operations in flight may still look at it. */

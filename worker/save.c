@@ -213,7 +213,7 @@ static rh_status join(struct saving *g, bool *busy) {
     *busy = g->generation == marked || g->at[0].phase != MSG_GATHERING;
     const bool awaits_us = g->at[0].phase == MSG_BUSY && g->at[0].waiting_for == c->rank &&
                            g->generation != marked && c->mode == RH_MODE_ASYNC;
-    return *busy && !awaits_us ? RH_OK : mark_now(c, what, g->generation);
+    return *busy && !awaits_us ? RH_OK : mark_now(c, what, g->generation, g->p.deadline_ms);
 }
 
 static rh_status save(struct saving *g) {

@@ -80,7 +80,7 @@ static bool take_opened(rh_op *op, const struct op_request *q, const struct head
 
 /* Asks shards first .. first + n - 1 to open a table. */
 static rh_status ask_open(rh_client *c, const char *what, uint32_t first, uint32_t n,
-                          const struct msg_open *m, struct opened *out) {
+                          const struct msg_open *m, int64_t deadline_ms, struct opened *out) {
     rh_op *op;
     rh_status s = op_new(c, what, &op);
     if (s != RH_OK)
@@ -99,7 +99,7 @@ static rh_status ask_open(rh_client *c, const char *what, uint32_t first, uint32
         op_free(op);
         return s;
     }
-    return op_run(op);
+    return op_run_until(op, deadline_ms);
 }
 
 static bool take_nothing(rh_op *op, const struct op_request *q, const struct head *h,
@@ -109,7 +109,7 @@ static bool take_nothing(rh_op *op, const struct op_request *q, const struct hea
 }
 
 /* Until every earlier clock is closed: which table a name is does not depend on who comes first. */
-static rh_status await_clocks(rh_client *c, const char *what) {
+static rh_status await_clocks(rh_client *c, const char *what, int64_t deadline_ms) {
     rh_op *op;
     rh_status s = op_new(c, what, &op);
     if (s != RH_OK)
@@ -122,25 +122,25 @@ static rh_status await_clocks(rh_client *c, const char *what) {
         op_free(op);
         return s;
     }
-    return op_run(op);
+    return op_run_until(op, deadline_ms);
 }
 
 /* The lead first, which gives the number; then the others, with the number and the lead's spec. An
  * observer makes nothing: it knows a table by the lead's word. */
 static rh_status open_everywhere(rh_client *c, const char *what, struct msg_open *m,
-                                 struct opened *o) {
+                                 int64_t deadline_ms, struct opened *o) {
     *o = (struct opened){0};
     rh_status s = RH_OK;
     if (c->mode == RH_MODE_BSP && !c->observer && rh_clock(c) > 0)
-        s = await_clocks(c, what);
+        s = await_clocks(c, what, deadline_ms);
     if (s == RH_OK)
-        s = ask_open(c, what, 0, 1, m, o);
+        s = ask_open(c, what, 0, 1, m, deadline_ms, o);
     if (s != RH_OK || c->shards == 1 || c->observer)
         return s;
     m->table = o->lead.table;
     m->find = false;
     m->spec = o->lead.spec;
-    return ask_open(c, what, 1, c->shards - 1, m, o);
+    return ask_open(c, what, 1, c->shards - 1, m, deadline_ms, o);
 }
 
 static rh_table *known(rh_client *c, const char *name) {
@@ -225,7 +225,8 @@ static rh_status open_table(rh_client *c, const char *what, const char *name,
     snprintf(m.name, sizeof m.name, "%s", name);
     if (want != NULL)
         m.spec = *want;
-    if (!client_wait_turn(c, &c->opening, client_deadline(c, -1))) {
+    const int64_t deadline_ms = client_deadline(c, -1);
+    if (!client_wait_turn(c, &c->opening, deadline_ms)) {
         s = c->failed != RH_OK ? client_failed(c)
                                : err_set(RH_ETIMEDOUT, "%s: another thread is opening one", what);
         return client_leave(c, s);
@@ -234,7 +235,7 @@ static rh_status open_table(rh_client *c, const char *what, const char *name,
     (void)client_leave(c, RH_OK);
 
     struct opened o;
-    s = open_everywhere(c, what, &m, &o);
+    s = open_everywhere(c, what, &m, deadline_ms, &o);
 
     pthread_mutex_lock(&c->lock);
     c->opening = false;
@@ -248,7 +249,7 @@ static rh_status open_table(rh_client *c, const char *what, const char *name,
     }
     s = client_leave(c, s);
     if (s == RH_OK && (*out)->told == FROZEN_UNKNOWN)
-        frozen_ask(*out);
+        frozen_ask(*out, deadline_ms);
     return s;
 }
 
@@ -288,7 +289,7 @@ static rh_status find_again(rh_table *t, const char *what) {
     struct msg_open m = {.find = true};
     struct opened o;
     snprintf(m.name, sizeof m.name, "%s", t->name);
-    rh_status s = open_everywhere(c, what, &m, &o);
+    rh_status s = open_everywhere(c, what, &m, client_deadline(c, -1), &o);
     if (s != RH_OK && s != RH_ENOTFOUND)
         return s;
     pthread_mutex_lock(&c->lock);
@@ -308,7 +309,7 @@ rh_status tables_find_again(rh_client *c, const char *what) {
         }
         s = find_again(t, what);
         if (s == RH_OK && !t->lost)
-            frozen_ask(t);
+            frozen_ask(t, client_deadline(c, -1));
     }
     return s;
 }

@@ -197,7 +197,7 @@ static void wait_and_mark(rh_client *c, int64_t deadline_ms) {
     while (s == RH_OK && client_wait(c, passed_or_marks, c, deadline_ms) &&
            !op_is_over(c->barrier)) {
         pthread_mutex_unlock(&c->lock);
-        s = mark_now(c, "rh_barrier", c->links[0].mark);
+        s = mark_now(c, "rh_barrier", c->links[0].mark, deadline_ms);
         pthread_mutex_lock(&c->lock);
     }
 }
@@ -255,8 +255,8 @@ static bool settled_or_silent(const void *arg) {
 
 /* Ends the clock for good on all shards, or, if a part of it is missing somewhere, on none: the
  * servers then see a worker that fell silent. */
-static void say_goodbye(rh_client *c, rh_op *op) {
-    client_wait(c, settled_or_silent, c, client_deadline(c, -1));
+static void say_goodbye(rh_client *c, rh_op *op, int64_t deadline_ms) {
+    client_wait(c, settled_or_silent, c, deadline_ms);
     if (!nothing_owed(c) || c->failed != RH_OK || make_end(op, WIRE_BYE) != RH_OK ||
         op_submit(op) != RH_OK)
         return;
@@ -271,10 +271,11 @@ void rh_close(rh_client *c) {
     if (client_check(c) != RH_OK)
         return;
     rh_op *op;
-    mark_farewell(c);
+    const int64_t deadline_ms = client_deadline(c, -1);
+    mark_farewell(c, deadline_ms);
     if (!c->observer && op_new(c, "rh_close", &op) == RH_OK) {
         pthread_mutex_lock(&c->lock);
-        say_goodbye(c, op);
+        say_goodbye(c, op, deadline_ms);
         pthread_mutex_unlock(&c->lock);
     }
     client_free(c);
