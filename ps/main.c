@@ -25,8 +25,8 @@
 struct settings {
     const char *listen, *shard, *job, *data_dir, *checkpoint_dir, *restore, *journal, *journal_sync,
         *log_level, *config;
-    int64_t shards, world, credit, hold_limit, memory_limit, worker_timeout, cut_timeout, report_fd,
-        rejoin;
+    int64_t shards, world, credit, hold_limit, memory_limit, worker_timeout, stuck_timeout,
+        cut_timeout, report_fd, rejoin;
     int insecure, read_only, child;
 };
 
@@ -92,6 +92,11 @@ static const struct conf_item items[] = {
      "Who waits for a worker of which nothing was heard for so long, at a barrier or for the end "
      "of a "
      "clock, is told so. 0: callers wait until their own deadlines."},
+    {"stuck-timeout", CONF_INT, AT(stuck_timeout), "60", 0, 86400, "RH_STUCK_TIMEOUT", "SECONDS",
+     "A shard that has been in one request for so long, and does not even compute (else ten times "
+     "as long), "
+     "is stuck: the process ends with SIGABRT and a line that says in what, so that a supervisor "
+     "starts it again. 0: never."},
     {"log-level", CONF_STRING, AT(log_level), "warn", 0, 0, "RH_LOG_LEVEL", "LEVEL",
      "error, warn, info or debug, on stderr."},
     {"config", CONF_STRING, AT(config), NULL, 0, 0, NULL, "FILE",
@@ -251,6 +256,7 @@ static rh_status open_all(struct life *l, bool mpi) {
     const struct settings *set = l->set;
     struct server_options o = {.listen = mpi ? mpi_listen() : set->listen,
                                .shards = (uint32_t)set->shards,
+                               .stuck_timeout_ms = set->stuck_timeout * 1000,
                                .insecure = set->insecure};
     rh_status st = read_shard(set, &l->c.shard, &l->c.shards);
     if (st == RH_OK && set->data_dir != NULL)

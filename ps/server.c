@@ -2,6 +2,7 @@
 #include "ps/server.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,14 +13,18 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "proto/net.h"
+#include "proto/wire.h"
 #include "ps/journal.h"
 #include "ps/server_journal.h"
+#include "ps/watch.h"
 
 enum { SERVER_LINGER_MS = 2000 };
 
@@ -32,6 +37,12 @@ struct seat {
     uint32_t number;         /* of the shard */
     pthread_t thread, helper;
     int running, helped;
+    struct shard_task *task;    /* the helper's */
+    atomic_bool helping;        /* it runs */
+    atomic_uint_fast64_t turns; /* frames that are done with */
+    atomic_uint_fast64_t
+        in_hand; /* what the thread is about: see what_is; 0: it waits for frames */
+    struct watch watch;
     char address[ROSTER_ADDRESS_MAX];
 };
 
@@ -150,6 +161,62 @@ static bool flush(struct seat *seat) {
     return sent;
 }
 
+/* ---- who is stuck ---- */
+
+enum { KIND_AT = 5, WORKER_AT = 16 }; /* in a header: PROTOCOL.md, section 1 */
+enum { IN_HAND = 1 << 8 };            /* beside the kind, so that what is in hand is not 0 */
+
+/* Kind and worker of a frame that nobody has checked yet. */
+static uint64_t what_is(const struct frame *f) {
+    struct rd r;
+    if (f->len < WIRE_HEAD)
+        return IN_HAND;
+    rd_init(&r, f->data + WORKER_AT, sizeof(uint32_t));
+    return (uint64_t)rd_u32(&r) << 32 | IN_HAND | f->data[KIND_AT];
+}
+
+static int64_t cpu_ms(pthread_t thread) {
+    clockid_t clock;
+    struct timespec t = {0};
+    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &t) != 0)
+        return 0; /* it has ended */
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void watch_seat(const struct server *s, struct seat *seat) {
+    const uint64_t in_hand = atomic_load(&seat->in_hand);
+    const struct watch_sight is = {.turns = atomic_load(&seat->turns),
+                                   .busy = in_hand != 0,
+                                   .helped = atomic_load(&seat->helping),
+                                   .cpu_ms = cpu_ms(seat->thread)};
+    if (!watch_look(&seat->watch, &is, clock_now_ms(), s->o.stuck_timeout_ms))
+        return;
+    log_error("shard %" PRIu32 " is stuck: it has had a %s of worker %" PRIu32
+              " in hand for %.1f s (--stuck-timeout %.0f s). This process ends",
+              seat->number, wire_kind_name((uint8_t)in_hand), (uint32_t)(in_hand >> 32),
+              (double)seat->watch.stuck_ms / 1000, (double)s->o.stuck_timeout_ms / 1000);
+    abort();
+}
+
+static void watch_all(struct server *s) {
+    for (uint32_t i = 0; s->o.stuck_timeout_ms > 0 && i < s->o.shards; i++)
+        if (s->seats[i].running)
+            watch_seat(s, &s->seats[i]);
+}
+
+/* Its thread comes to an end; or the process does. */
+static void join(struct server *s, struct seat *seat) {
+    struct timespec until;
+    do {
+        watch_all(s);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += WATCH_LOOK_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+    } while (pthread_clockjoin_np(seat->thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+    seat->running = 0;
+}
+
 static void *serve(void *arg) {
     struct seat *seat = arg;
     struct server *s = seat->server;
@@ -159,10 +226,13 @@ static void *serve(void *arg) {
         uint32_t peer;
         struct frame *f = net->ops->recv(net, &peer);
         if (f != NULL) {
+            atomic_store_explicit(&seat->in_hand, what_is(f), memory_order_relaxed);
             shard_frame(seat->shard, peer, f, clock_now_ms());
             frame_unref(f);
             if (seat->journal != NULL && journal_is_full(seat->journal))
                 flush(seat);
+            atomic_fetch_add_explicit(&seat->turns, 1, memory_order_relaxed);
+            atomic_store_explicit(&seat->in_hand, 0, memory_order_relaxed);
         } else if (!flush(seat)) {
             poll(&p, 1, -1);
         }
@@ -180,10 +250,12 @@ static void *serve(void *arg) {
 enum { YIELDS_BY = 10 };
 
 static void *help(void *arg) {
-    struct shard_task *t = arg;
+    struct seat *seat = arg;
+    struct shard_task *t = seat->task;
     if (t->yields) /* of this thread alone, as Linux has it; and if not, it is no harm */
         (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + YIELDS_BY);
     shard_task_run(t);
+    atomic_store(&seat->helping, false);
     return NULL;
 }
 
@@ -197,10 +269,13 @@ static void await_task(struct seat *seat) {
 static void start_task(void *arg, struct shard_task *t) {
     struct seat *seat = arg;
     await_task(seat);
-    int e = pthread_create(&seat->helper, NULL, help, t);
+    seat->task = t;
+    atomic_store(&seat->helping, true);
+    int e = pthread_create(&seat->helper, NULL, help, seat);
     seat->helped = e == 0;
     if (e == 0)
         return;
+    atomic_store(&seat->helping, false);
     log_warn("no thread for a task of shard %u, which answers nobody meanwhile: %s", seat->number,
              strerror(e));
     shard_task_run(t);
@@ -256,7 +331,8 @@ int server_wait(struct server *s) {
     struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = s->done_fd, .events = POLLIN}};
     struct signalfd_siginfo info = {0};
     for (;;) {
-        int n = poll(p, 2, -1);
+        int n = poll(p, 2, s->o.stuck_timeout_ms > 0 ? WATCH_LOOK_MS : -1);
+        watch_all(s);
         if (n < 0 && errno == EINTR)
             continue;
         if (p[0].revents & POLLIN && read(fd, &info, sizeof info) == sizeof info)
@@ -281,7 +357,7 @@ void server_close(struct server **out) {
         struct seat *seat = &s->seats[i];
         if (seat->running) {
             seat->net->ops->wake(seat->net);
-            pthread_join(seat->thread, NULL);
+            join(s, seat);
         }
         await_task(seat);
         shard_free(&seat->shard);

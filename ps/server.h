@@ -18,8 +18,9 @@ struct server_options {
     /* "tcp://127.0.0.1:7700"; further shards take the next ports ("*": free ones). Or one for each,
      * comma-separated. */
     const char *listen;
-    uint32_t shards; /* how many shards this process serves */
-    int insecure;    /* listen beyond this host without encryption */
+    uint32_t shards;          /* how many shards this process serves */
+    int64_t stuck_timeout_ms; /* a thread that is stuck for so long ends the process; 0: never */
+    int insecure;             /* listen beyond this host without encryption */
 };
 
 /* Binds one address per shard; nothing is answered yet. RH_EINVAL, RH_EIO. */
@@ -40,13 +41,14 @@ struct shard *server_shard(struct server *s, uint32_t i);
 /* Starts a thread per shard: from now on they answer. */
 rh_status server_start(struct server *s) MUST_CHECK;
 
-/* Waits until every shard is finished, or a signal of the blocked set (SIGTERM, SIGINT) comes. Returns that signal, or 0. */
+/* Ends the process with SIGABRT when a shard's thread is stuck (watch.h): a supervisor starts it again.
+ * Waits until every shard is finished, or a signal of the blocked set (SIGTERM, SIGINT) comes. Returns that signal, or 0. */
 int server_wait(struct server *s);
 
 /* True once every shard is, before server_close: the job is over. */
 bool server_finished(const struct server *s);
 
-/* Stops the threads, waits for tasks that run, lets answers leave, frees. */
+/* Stops the threads (a stuck one ends the process, as above), waits for tasks that run, lets answers leave, frees. */
 void server_close(struct server **s);
 
 #endif

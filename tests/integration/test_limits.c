@@ -189,6 +189,42 @@ START_TEST(who_waits_for_a_worker_that_has_died_is_told_so_long_before_its_deadl
 }
 END_TEST
 
+/* ---- --stuck-timeout ---- */
+
+START_TEST(a_server_whose_thread_is_stuck_in_a_push_ends_by_itself) {
+    int status;
+    job_start(&job, JOB_LOCAL, 1);
+    setenv("RH_FAILPOINTS", "apply.before=2:sleep:600000", 1);
+    servers_add(&job.servers, "tcp", NULL, 0, 1, "--stuck-timeout=1");
+    unsetenv("RH_FAILPOINTS");
+    job.cfg.servers = job.servers.list;
+    c = job_connect(&job, 0);
+    t = job_table(c, "t", ROWS, DIM);
+    ck_assert_ok(rh_push(t, ids, FEW, ones));
+    rh_op *op = NULL;
+    ck_assert_ok(rh_push_begin(t, ids, FEW, ones, &op));
+    ck_assert_int_eq(waitpid(job.servers.pids[0], &status, 0), job.servers.pids[0]);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    job.servers.n = 0; /* it is reaped */
+    rh_close(c);
+}
+END_TEST
+
+START_TEST(a_server_that_is_busy_or_paused_or_idle_is_not_stuck) {
+    begin(RH_MODE_ASYNC, "--stuck-timeout=1", PATIENT_MS);
+    for (int i = 0; i < 20; i++)
+        ck_assert_ok(rh_push(t, ids, ROWS, ones));
+    servers_signal(&job.servers, 1, SIGSTOP);
+    sleep(3);
+    servers_signal(&job.servers, 1, SIGCONT);
+    ck_assert_ok(rh_push(t, ids, ROWS, ones));
+    sleep(3);
+    ck_assert_ok(rh_push(t, ids, ROWS, ones));
+    expect(0, ROWS, -22, 22);
+    end();
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("limits");
     TCase *tc = tcase_create("limits");
@@ -202,6 +238,8 @@ int main(void) {
     tcase_add_test(tc, under_async_old_rows_are_updated_and_new_ones_refused_by_name);
     tcase_add_test(tc, under_bsp_a_push_whose_new_rows_do_not_fit_on_one_shard_is_applied_on_none);
     tcase_add_test(tc, who_waits_for_a_worker_that_has_died_is_told_so_long_before_its_deadline);
+    tcase_add_test(tc, a_server_whose_thread_is_stuck_in_a_push_ends_by_itself);
+    tcase_add_test(tc, a_server_that_is_busy_or_paused_or_idle_is_not_stuck);
     suite_add_tcase(s, tc);
     return job_main(s);
 }

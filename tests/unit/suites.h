@@ -54,6 +54,7 @@
     X(freezing)        \
     X(cuts)            \
     X(limits)          \
+    X(watch)           \
     X(waits)           \
     X(word2vec_text)   \
     X(word2vec)        \
