@@ -19,6 +19,7 @@ enum {
 static struct memory_net net;
 static struct shard *shard;
 static struct talker a, b; /* ranks 0 and 1 */
+static uint64_t pushes;    /* of both */
 
 static void start_with(uint32_t mode, uint64_t hold_bytes, uint64_t memory_bytes,
                        enum spec_opt opt) {
@@ -32,6 +33,7 @@ static void start_with(uint32_t mode, uint64_t hold_bytes, uint64_t memory_bytes
                      .padding_idx = SPEC_NO_PADDING};
     if (opt == SPEC_SPARSE_ADAM)
         memcpy(s.opt_arg, (double[]){0.9, 0.999, 1e-8}, 3 * sizeof(double));
+    pushes = 0;
     shard_config_init(&c);
     c.hold_bytes = hold_bytes;
     c.memory_bytes = memory_bytes;
@@ -86,7 +88,6 @@ static int cancel(struct talker *t, uint32_t call) {
 
 /* Rows id .. id + MANY - 1. */
 static int push_many(struct talker *t, uint64_t id, float x) {
-    static uint64_t pushes; /* more than it has ever made */
     float g[MANY * DIM];
     uint64_t ids[MANY];
     for (int i = 0; i < MANY * DIM; i++)
