@@ -231,6 +231,10 @@ int main(void) {
     tcase_add_checked_fixture(t, scratch_enter, scratch_leave);
     tcase_add_test(t, async_workers_notice_a_pause_and_nothing_is_lost_or_doubled);
     tcase_add_test(t, bsp_workers_notice_a_pause_and_nothing_is_lost_or_doubled);
+    suite_add_tcase(s, t);
+    t = tcase_create("saves");
+    tcase_set_timeout(t, 600);
+    tcase_add_checked_fixture(t, scratch_enter, scratch_leave);
     tcase_add_loop_test(t, while_checkpoints_are_saved_too, 0, 2);
     suite_add_tcase(s, t);
     return job_main(s);

@@ -78,6 +78,7 @@
     X(rejoin)          \
     X(restores)        \
     X(journal)         \
+    X(journal_crash)   \
     X(server)          \
     X(budget)          \
     X(bags)
