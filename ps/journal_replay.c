@@ -185,12 +185,12 @@ static rh_status segment(struct replay *p, uint32_t i) {
 static void wake(struct shard *s, int64_t now_ms) {
     struct cut *c = &s->cut;
     uint32_t last = s->cfg.shard == 0 ? c->begun : 0;
-    s->now_ms = s->born_ms = now_ms;
+    s->now_ms = s->born_ms = s->begun_ms = now_ms;
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         struct session *w = s->sessions[i];
         if (w == NULL)
             continue;
-        w->heard_ms = now_ms;
+        w->heard_ms = w->barrier_ms = now_ms;
         w->peer = JOURNAL_NOBODY;
         if (w->stage != NULL && !w->stage->done) {
             stage_free(&w->stage);
