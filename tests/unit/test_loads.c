@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "ps/journal_inner.h"
+#include "tests/support/memory_disk.h"
 #include "tests/support/talker.h"
 #include "tests/unit/suites.h"
 
@@ -466,6 +468,107 @@ START_TEST(under_bsp_a_load_whose_rows_do_not_all_fit_is_refused_as_whole) {
 }
 END_TEST
 
+/* ---- a shard that is killed, and comes back from its journal ---- */
+
+static struct memory_disk disk;
+static struct journal *journal;
+static const struct journal_options journal_options = {
+    .io = &disk.io, .shards = 1, .boot = 1, .mode = JOURNAL_NEVER};
+
+static void another_life(void) {
+    struct shard_config c;
+    shard_config_init(&c);
+    c.source = &fake.source;
+    ck_assert_int_eq(journal_open(&journal_options, &journal), RH_OK);
+    ck_assert_int_eq(shard_new(&c, journal_net(journal, &net.net), &shard), RH_OK);
+}
+
+static void start_journaled(uint32_t mode) {
+    struct spec s = {.kind = SPEC_DENSE,
+                     .dim = DIM,
+                     .rows = 10,
+                     .init = SPEC_ZEROS,
+                     .opt = SPEC_SGD,
+                     .lr = 1.0,
+                     .padding_idx = SPEC_NO_PADDING};
+    memory_disk_init(&disk);
+    memory_net_init(&net);
+    fake = (struct fake){.source.ops = &fake_ops, .first = 5, .bad_at = -1};
+    another_life();
+    ck_assert_int_eq(journal_begin(journal, shard), RH_OK);
+    talker_init(&a, shard, &net, 0);
+    ck_assert_int_eq(talker_hello(&a, mode, 1), WIRE_WELCOME);
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
+}
+
+static void kill_and_revive(void) {
+    struct journal_report report;
+    ckpt_drop(&journal->file);
+    journal_close(&journal, false);
+    shard_free(&shard);
+    another_life();
+    rh_status st = journal_replay(journal, shard, 2000, &report);
+    ck_assert_msg(st == RH_OK, "%s", err_text());
+    a.shard = shard;
+}
+
+static void stop_journaled(void) {
+    stop();
+    journal_close(&journal, false);
+    ck_assert_uint_eq(memory_disk_open_files(&disk), 0);
+    memory_disk_fini(&disk);
+}
+
+START_TEST(what_was_read_is_not_read_again_when_the_server_was_killed_before_the_load) {
+    start_journaled(_i == 0 ? ASYNC : BSP);
+    stage_all(&a, 1);
+    fake.bad_at = 0; /* the file has changed since */
+    kill_and_revive();
+    ck_assert_int_eq(stage(&a, 1, SLICES), WIRE_STAGED); /* the answer was lost */
+    ck_assert_uint_eq(told.done, 1);
+    ck_assert_uint_eq(told.rows, SLICES);
+    ck_assert_str_eq(told.about, "a file");
+    ck_assert_int_eq(load(&a, 1, 77), WIRE_ACK);
+    kill_and_revive();
+    if (_i == 1)
+        ck_assert_int_eq(talker_end(&a, WIRE_TICK, 0, 0, 0, 0), WIRE_ACK);
+    expect_rows(&a, 5, 6, 7);
+    kill_and_revive();
+    expect_rows(&a, 5, 6, 7);
+    ck_assert_int_eq(fake.opened, 1);
+    stop_journaled();
+}
+END_TEST
+
+START_TEST(a_file_half_read_is_opened_anew_and_read_as_far_as_it_was) {
+    start_journaled(ASYNC);
+    for (uint32_t step = 0; step < SLICES; step++)
+        ck_assert_int_eq(stage(&a, 1, step), WIRE_STAGED);
+    kill_and_revive();
+    ck_assert_int_eq(stage(&a, 1, SLICES), WIRE_STAGED);
+    ck_assert_uint_eq(told.steps, SLICES + 1);
+    ck_assert_uint_eq(told.done, 1);
+    ck_assert_int_eq(fake.opened, 2);
+    ck_assert_int_eq(load(&a, 1, 77), WIRE_ACK);
+    expect_rows(&a, 5, 6, 7);
+    stop_journaled();
+}
+END_TEST
+
+START_TEST(a_load_that_was_let_go_stays_so) {
+    start_journaled(ASYNC);
+    stage_all(&a, 1);
+    ck_assert_int_eq(stage_file(&a, WIRE_UNDO, 1, 0, "file"), WIRE_STAGED);
+    kill_and_revive();
+    ck_assert_int_eq(load(&a, 1, 77), WIRE_REFUSE);
+    kill_and_revive();
+    stage_all(&a, 2);
+    ck_assert_int_eq(load(&a, 2, 77), WIRE_ACK);
+    expect_rows(&a, 5, 6, 7);
+    stop_journaled();
+}
+END_TEST
+
 Suite *loads_suite(void) {
     Suite *suite = suite_create("loads");
     TCase *tc = tcase_create("loads");
@@ -486,6 +589,10 @@ Suite *loads_suite(void) {
     tcase_add_test(tc, under_bsp_the_rows_of_a_file_count_as_held_while_it_is_read);
     tcase_add_test(tc, a_load_writes_the_rows_that_fit_and_names_the_others);
     tcase_add_test(tc, under_bsp_a_load_whose_rows_do_not_all_fit_is_refused_as_whole);
+    tcase_add_loop_test(
+        tc, what_was_read_is_not_read_again_when_the_server_was_killed_before_the_load, 0, 2);
+    tcase_add_test(tc, a_file_half_read_is_opened_anew_and_read_as_far_as_it_was);
+    tcase_add_test(tc, a_load_that_was_let_go_stays_so);
     suite_add_tcase(suite, tc);
     return suite;
 }
