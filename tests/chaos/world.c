@@ -79,6 +79,7 @@ static void enter(struct worker *me) {
     cfg.servers = me->w->proxy.list;
     cfg.rank = me->rank;
     cfg.world = WORLD_WORKERS;
+    cfg.succeeds = me->w->dead[me->rank];
     cfg.mode = me->w->mode;
     cfg.op_timeout_ms = cfg.connect_timeout_ms = WORLD_PATIENCE_MS;
     rh_status s;
@@ -279,6 +280,7 @@ void world_await_worker_death(struct world *w, uint32_t rank, const char *point)
     await_death(w, &w->workers[rank], point);
 }
 
+/* To whatever is the last one when it is asked. */
 static rh_status restore_last(const struct world *w) {
     rh_client *c = NULL;
     rh_checkpoint_info is = {.size = sizeof is};
@@ -291,13 +293,6 @@ static rh_status restore_last(const struct world *w) {
     s = s == RH_OK ? rh_restore(c, is.name) : s;
     rh_close(c);
     return s;
-}
-
-/* To whatever is the last one when it is asked; another may replace it meanwhile, or a server die. */
-static void go_back(const struct world *w) {
-    const int64_t until_ms = job_now_ms() + WORLD_PATIENCE_MS;
-    while (restore_last(w) != RH_OK)
-        ck_assert_msg(job_now_ms() < until_ms, "going back: %s", rh_errmsg());
 }
 
 void world_kill_restorer(struct world *w, const char *failpoint) {
@@ -314,7 +309,7 @@ void world_kill_restorer(struct world *w, const char *failpoint) {
 }
 
 void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints) {
-    go_back(w);
+    w->dead[rank]++;
     w->workers[rank] = spawn(w, rank, failpoints);
 }
 

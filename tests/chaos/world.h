@@ -34,6 +34,7 @@ struct world {
     struct proxy proxy;
     struct told *told;
     pid_t workers[WORLD_WORKERS], saver;
+    uint32_t dead[WORLD_WORKERS]; /* processes that had this rank */
     struct sums sums;
 };
 
@@ -51,8 +52,8 @@ bool world_restart_server(struct world *w, uint32_t i, const char *failpoints);
 /* Waits until that failpoint has killed it. */
 void world_await_server_death(struct world *w, uint32_t i, const char *point);
 
-/* SIGKILL to a worker: half a step of it may be in the tables. So its successor comes when the job has gone
- * back to its last checkpoint. */
+/* SIGKILL to a worker: half a step of it may be in the tables. Its successor says that it is one, and so takes
+ * the job back to its last checkpoint. */
 void world_kill_worker(struct world *w, uint32_t rank);
 void world_await_worker_death(struct world *w, uint32_t rank, const char *point);
 void world_succeed_worker(struct world *w, uint32_t rank, const char *failpoints);
