@@ -136,10 +136,11 @@ static rh_status incarnation(const struct shard *s, const struct session *w, con
         *inc = here && h->worker_inc == w->inc ? 0 : h->worker_inc;
         return RH_OK;
     }
-    if (here && h->num.call == w->nonce)
+    const bool same = h->num.call == w->nonce;
+    if (here && same && h->num.part <= w->hello)
         return RH_OK;
     int64_t silent_ms = s->now_ms - w->heard_ms;
-    if (here && life <= w->life && silent_ms < SHARD_TAKEN_AFTER_MS)
+    if (here && !same && life <= w->life && silent_ms < SHARD_TAKEN_AFTER_MS)
         return err_set(
             RH_EMISMATCH,
             "rank %u is taken by a live worker (heard of %.1f s ago): every worker needs "
@@ -165,6 +166,7 @@ rh_status lead_admit(struct shard *s, uint32_t peer, const struct head *h,
         return st;
     if (inc != 0) {
         session_begin(w, inc, h->num.call);
+        w->hello = h->num.part;
         if (s->cfg.shard == 0 && m->life > w->life)
             session_succeed(w, m->life);
         limits_recount(s); /* what it has left behind is gone */

@@ -47,6 +47,7 @@ static void put_session(const struct session *w, struct buf *b) {
     buf_put_u32(b, w->state);
     buf_put_u32(b, w->inc);
     buf_put_u32(b, w->nonce);
+    buf_put_u32(b, w->hello);
     buf_put_u32(b, w->life);
     buf_put_u32(b, w->worked);
     buf_put_u32(b, w->redone);
@@ -155,6 +156,7 @@ static rh_status get_session(struct shard *s, struct rd *r) {
     w->state = (enum session_state)state;
     w->inc = rd_u32(r);
     w->nonce = rd_u32(r);
+    w->hello = (uint16_t)rd_u32(r);
     w->life = (uint16_t)rd_u32(r);
     w->worked = rd_yesno(r);
     w->redone = rd_yesno(r);

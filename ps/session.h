@@ -63,6 +63,7 @@ struct session {
     enum session_state state;
     uint32_t rank, inc;
     uint32_t nonce; /* which client this is, before it has an incarnation */
+    uint16_t hello; /* and which of its hellos: a later one is of a client that joins anew */
     uint16_t life;  /* as its hello has it: clients of an earlier one are dead */
     bool worked;    /* a client before this one has had an op taken */
     bool redone;    /* one that is dead has left ops which its successor will do again */

@@ -21,7 +21,7 @@
 enum { TELL_EVERY_S = 10 };
 
 struct totals {
-    uint64_t seeds, counted, failed, pushes, lost, doubled, saved, restored, halves;
+    uint64_t seeds, counted, failed, pushes, lost, doubled, saved, restored, back;
     uint64_t faults[FAULTS];
     double virtual_s;
 };
@@ -35,7 +35,7 @@ static void add(struct totals *a, const struct outcome *o) {
     a->doubled += o->doubled;
     a->saved += o->saved;
     a->restored += o->restored;
-    a->halves += o->halves;
+    a->back += o->back;
     a->virtual_s += (double)o->virtual_us / 1e6;
     for (int i = 0; i < FAULTS; i++)
         a->faults[i] += o->faults[i];
@@ -47,13 +47,11 @@ static void tell(const struct totals *a, double seconds) {
     for (int i = 0; i < FAULTS; i++)
         if (a->faults[i] > 0)
             printf(" %s %" PRIu64, fault_names[i], a->faults[i]);
-    if (a->halves > 0)
-        printf("; %" PRIu64 " half clocks", a->halves);
-    printf("; %" PRIu64 " checkpoints saved, %" PRIu64 " restored; %" PRIu64 " pushes, %" PRIu64
-           " lost, %" PRIu64 " doubled, %" PRIu64
-           " failed; %.0f s of virtual time in %.1f s, %.0f seeds/s\n",
-           a->saved, a->restored, a->pushes, a->lost, a->doubled, a->failed, a->virtual_s, seconds,
-           (double)a->seeds / seconds);
+    printf("; %" PRIu64 " checkpoints saved, %" PRIu64 " restored, %" PRIu64
+           " comebacks of workers; %" PRIu64 " pushes, %" PRIu64 " lost, %" PRIu64
+           " doubled, %" PRIu64 " failed; %.0f s of virtual time in %.1f s, %.0f seeds/s\n",
+           a->saved, a->restored, a->back, a->pushes, a->lost, a->doubled, a->failed, a->virtual_s,
+           seconds, (double)a->seeds / seconds);
     fflush(stdout);
 }
 

@@ -8,33 +8,28 @@ static void freeze(struct world *w, struct node *n, int64_t for_us) {
         n->frozen_us = w->now_us + for_us;
 }
 
-/* ---- dead workers ---- */
+/* ---- deaths ---- */
 
-static void again(struct world *w, const struct event *e) {
+static void worker_again(struct world *w, const struct event *e) {
     struct worker *k = e->arg;
     if (e->b != k->t->life || k->t->ending || w->failed)
         return;
     node_fini(&k->node);
     node_init(&k->node, w, "worker", k->rank);
-    k->reborn = true;
-    k->joined = false;
+    k->succeeds++;
+    k->joined = k->ends = k->back = false;
     trial_begin_client(k->t, &k->node, worker_run, k);
 }
 
-/* Of what it was not told, nobody knows whether it has come. */
 void trial_revive(struct worker *k) {
-    struct trial *t = k->t;
-    for (uint32_t i = 0; i < t->scene->n_steps[k->rank]; i++)
-        if (t->made[k->rank][i] != 0 && !t->acked[k->rank][i])
-            t->unsure[k->rank][i] = ALL_IDS;
-    world_say(&t->w, &k->node, "is dead");
-    world_add(&t->w, 1000LL * rng_below(&t->x.rng, 15000),
-              (struct event){.run = again, .b = t->life, .arg = k});
+    world_say(&k->t->w, &k->node, "is dead");
+    world_add(&k->t->w, 1000LL * rng_below(&k->t->x.rng, 5000),
+              (struct event){.run = worker_again, .b = k->t->life, .arg = k});
 }
 
 /* Now, or in the middle of what it sends. */
-static void die(struct worker *k, uint32_t dies_in) {
-    if (k->gone || k->node.dead || coro_is_over(k->node.coro))
+static void worker_dies(struct worker *k, uint32_t dies_in) {
+    if (k->gone || k->ends || k->node.dead || coro_is_over(k->node.coro))
         return;
     k->node.dies_in = dies_in;
     if (dies_in > 0)
@@ -44,12 +39,20 @@ static void die(struct worker *k, uint32_t dies_in) {
     coro_resume(k->node.coro);
 }
 
+void trial_is_over(struct trial *t) {
+    t->over = true;
+    for (uint32_t i = 0; i < t->scene->workers; i++)
+        t->workers[i].node.dies_in = 0;
+    for (uint32_t i = 0; i < t->seats.n; i++)
+        t->seats.seats[i].node.dies_in = 0;
+}
+
 static void happen(struct world *w, const struct event *e) {
     struct trial *t = e->arg;
     const struct mishap *m = &t->scene->mishaps[e->a];
     struct node *n =
         m->client < SIM_CLIENTS_MAX ? &t->workers[m->client].node : &t->seats.seats[m->shard].node;
-    if (e->b != t->life || m->shard >= t->seats.n)
+    if (e->b != t->life || m->shard >= t->seats.n || t->over)
         return; /* who it was for died before */
     world_note(w, m->what);
     world_say(w, n, "%s, for %.3f s", fault_names[m->what], (double)m->for_us / 1e6);
@@ -67,7 +70,10 @@ static void happen(struct world *w, const struct event *e) {
         memory_disk_fail(&t->seats.disk.d, m->disk_at, m->disk_how);
         break;
     case FAULT_WORKER:
-        die(&t->workers[m->client], m->dies_in);
+        worker_dies(&t->workers[m->client], m->dies_in);
+        break;
+    case FAULT_SHARD:
+        seats_kill(&t->seats, m->shard, m->dies_in, m->forgets);
         break;
     case FAULT_KILL:
     case FAULT_POWER:

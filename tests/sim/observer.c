@@ -24,7 +24,7 @@ static bool read_table(struct trial *t, rh_client *c, uint32_t i) {
 void observer_run(void *arg) {
     struct trial *t = arg;
     rh_client *c = NULL;
-    if (!fine(t, trial_connect(t, &t->observer, true, &c), "rh_connect"))
+    if (!fine(t, trial_connect(t, &t->observer, true, 0, &c), "rh_connect"))
         return;
     for (uint32_t i = 0; i < t->scene->tables; i++)
         if (!read_table(t, c, i))
@@ -40,6 +40,8 @@ bool save_may_fail(const struct trial *t, rh_status s) {
     for (int i = 0; i < 3 && s == RH_EINVAL && scene_saves_together(t->scene); i++)
         if (strstr(rh_errmsg(), reasons[i]) != NULL)
             return true;
+    if (s == RH_EROLLBACK)
+        return t->scene->deaths;
     return s == RH_ETIMEDOUT || s == RH_EUNREACHABLE || s == RH_EMISMATCH || s == RH_EFENCED ||
            s == RH_EIO;
 }
@@ -54,7 +56,7 @@ void save_note(struct trial *t, rh_client *c) {
 void visitor_run(void *arg) {
     struct trial *t = arg;
     rh_client *c = NULL;
-    rh_status s = trial_connect(t, &t->visitor, true, &c);
+    rh_status s = trial_connect(t, &t->visitor, true, 0, &c);
     if (s == RH_OK) {
         world_say(&t->w, &t->visitor, "rh_save");
         s = rh_save(c, "visit");

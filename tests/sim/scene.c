@@ -40,6 +40,7 @@ static void draw_job(struct scene *p, struct rng *g) {
         p->adam[t] = p->mode == RH_MODE_BSP && one_in(g, 4);
     }
     p->saves = one_in(g, 2);
+    p->deaths = one_in(g, 3);
     p->disk_us = one_in(g, 3) ? 20000 : 200;
     p->part_bytes = parts[rng_below(g, 4)];
     p->op_timeout_ms = timeouts_ms[rng_below(g, 3)];
@@ -121,8 +122,8 @@ static void draw_scripts(struct scene *p, struct rng *g) {
         p->steps[w] = malloc(SCENE_STEPS_MAX * sizeof *p->steps[w]);
         if (p->steps[w] == NULL)
             abort();
-        /* Who finishes early leaves, and the others go on. */
-        const uint32_t own = one_in(g, 4) ? between(g, 1, clocks) : clocks;
+        /* Who finishes early leaves, and the others go on. Where processes die all end together. */
+        const uint32_t own = !p->deaths && one_in(g, 4) ? between(g, 1, clocks) : clocks;
         for (uint32_t c = 0; c < own; c++) {
             draw_clock(p, g, w);
             if (saved >> c & 1)
@@ -130,7 +131,8 @@ static void draw_scripts(struct scene *p, struct rng *g) {
         }
     }
     while (p->pushes < 4) /* fewer tell nothing of before and after */
-        draw_clock(p, g, rng_below(g, p->workers));
+        for (uint32_t w = 0; w < p->workers; w++)
+            draw_clock(p, g, w);
     for (uint32_t w = 0; w < p->workers; w++)
         add(p, w, DO_WAIT);
 }
@@ -185,13 +187,10 @@ static int64_t draw_time_us(struct rng *g) {
 }
 
 static void draw_mishap(struct scene *p, struct rng *g, struct mishap *m) {
-    static const enum fault kinds[] = {FAULT_CUT, FAULT_PAUSE, FAULT_JUMP, FAULT_DISK, FAULT_KILL};
-    static const enum fault others[] = {FAULT_CUT, FAULT_PAUSE, FAULT_JUMP, FAULT_WORKER,
-                                        FAULT_WORKER};
+    static const enum fault kinds[] = {FAULT_CUT,  FAULT_PAUSE, FAULT_JUMP, FAULT_DISK,
+                                       FAULT_KILL, FAULT_SHARD, FAULT_SHARD};
     static const int how[] = {EIO, ENOSPC, 0};
-    m->what = (p->saves ? kinds : others)[rng_below(g, 5)];
-    if (m->what == FAULT_WORKER) /* its clocks are others than undisturbed */
-        memset(p->adam, 0, sizeof p->adam);
+    m->what = kinds[rng_below(g, p->deaths ? 7 : p->saves ? 5 : 3)];
     m->at_acked = between(g, 1, p->pushes - 1);
     m->client = m->what == FAULT_CUT || m->what == FAULT_WORKER || one_in(g, 2)
                     ? rng_below(g, p->workers)

@@ -64,8 +64,8 @@ struct scene {
     uint32_t shards[SCENE_LIVES_MAX]; /* of each life */
     rh_mode mode;
     uint32_t staleness; /* under ssp */
-    bool saves;
-    uint32_t disk_us; /* a step on the disk takes up to so long */
+    bool saves, deaths; /* of single processes, which others take the place of */
+    uint32_t disk_us;   /* a step on the disk takes up to so long */
     uint32_t dims[SCENE_TABLES_MAX], rows[SCENE_TABLES_MAX];
     bool adam[SCENE_TABLES_MAX]; /* else SGD of lr 1 */
     uint32_t part_bytes;

@@ -55,14 +55,7 @@ static void start_task(void *arg, struct shard_task *t) {
 
 /* ---- lives ---- */
 
-static void deliver(void *arg, uint32_t shard, uint32_t peer, struct frame *f) {
-    struct seats *a = arg;
-    struct seat *s = &a->seats[shard];
-    if (s->shard != NULL && !s->node.dead)
-        shard_frame(s->shard, peer, f, node_now_ms(&s->node));
-}
-
-static void begin(struct seats *a, uint32_t i) {
+static void begin(struct seats *a, uint32_t i, bool rejoins) {
     struct seat *s = &a->seats[i];
     struct shard_config c;
     s->all = a;
@@ -70,7 +63,8 @@ static void begin(struct seats *a, uint32_t i) {
     shard_config_init(&c);
     c.shard = i;
     c.shards = a->n;
-    c.incarnation = ++s->incarnation;
+    c.incarnation = s->incarnation += 1000; /* restores count in between */
+    c.rejoins = rejoins;
     c.world = a->world;
     c.job = hash64(SEATS_JOB, strlen(SEATS_JOB));
     c.ckpt = &a->disk.io;
@@ -80,16 +74,68 @@ static void begin(struct seats *a, uint32_t i) {
         abort();
 }
 
-static void end(struct seat *s) {
-    node_kill(&s->node);
+/* Its process is gone, with all that it had. */
+static void bury(struct seat *s) {
     if (s->coro != NULL) {
         s->all->working = s;
         coro_resume(s->coro); /* to its end: nothing that it does has an effect */
         s->all->working = NULL;
         coro_free(&s->coro);
     }
+    const bool was = s->all->ending;
+    s->all->ending = true;
     shard_free(&s->shard);
+    s->all->ending = was;
     node_fini(&s->node);
+}
+
+static void end(struct seat *s) {
+    if (!s->node.dead)
+        node_kill(&s->node);
+    bury(s);
+}
+
+/* Another process takes its place. */
+static void on_rise(struct world *w, const struct event *e) {
+    struct seat *s = e->arg;
+    if (s->shard != NULL || e->b != s->deaths || s->all->n == 0)
+        return;
+    begin(s->all, s->node.number, true);
+    world_say(w, &s->node, "rejoins");
+}
+
+/* It is dead. */
+static void fall(struct seat *s) {
+    struct seats *a = s->all;
+    world_say(a->w, &s->node, "is dead");
+    bury(s);
+    s->deaths++;
+    for (uint32_t c = 0; c < SIM_CLIENTS_MAX; c++)
+        wire_cut(a->x, c, s->node.number, 0, s->forgets);
+    world_add(a->w, 1000LL * rng_below(&a->rng, 3000),
+              (struct event){.run = on_rise, .b = s->deaths, .arg = s});
+}
+
+void seats_kill(struct seats *a, uint32_t i, uint32_t dies_in, bool forgets) {
+    struct seat *s = &a->seats[i];
+    if (s->shard == NULL)
+        return;
+    s->forgets = forgets;
+    s->node.dies_in = dies_in;
+    if (dies_in > 0)
+        return;
+    node_kill(&s->node);
+    fall(s);
+}
+
+static void deliver(void *arg, uint32_t shard, uint32_t peer, struct frame *f) {
+    struct seats *a = arg;
+    struct seat *s = &a->seats[shard];
+    if (s->shard == NULL)
+        return;
+    shard_frame(s->shard, peer, f, node_now_ms(&s->node));
+    if (s->node.dead)
+        fall(s);
 }
 
 static rh_status restore(struct seats *a, const char *name) {
@@ -116,7 +162,7 @@ bool seats_begin(struct seats *a, uint32_t n) {
     memory_disk_fail(&a->disk.d, 0, 0);
     rh_status st = ckpt_clean(&a->disk.io, NULL);
     for (uint32_t i = 0; i < n; i++)
-        begin(a, i);
+        begin(a, i, false);
     if (st == RH_OK)
         st = ckpt_newest(&a->disk.io, name, &next);
     if (st == RH_ENOTFOUND)
@@ -131,8 +177,10 @@ bool seats_begin(struct seats *a, uint32_t n) {
 
 void seats_end(struct seats *a) {
     a->ending = true;
-    for (uint32_t i = 0; i < a->n; i++)
+    for (uint32_t i = 0; i < a->n; i++) {
         end(&a->seats[i]);
+        a->seats[i].deaths++; /* nobody takes its place */
+    }
     a->ending = false;
     if (memory_disk_open_files(&a->disk.d) > 0)
         world_fail(a->w, "shards that are gone have left %u files open",

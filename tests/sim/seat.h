@@ -14,6 +14,8 @@ struct seat {
     struct node node;
     struct shard *shard;
     uint32_t incarnation; /* of its last life */
+    uint32_t deaths;      /* in this life of the job */
+    bool forgets;         /* of seats_kill */
     struct shard_task *task;
     struct coro *coro; /* that does it; NULL: it is done */
 };
@@ -37,6 +39,10 @@ void seats_fini(struct seats *a);
 /* n servers, with the newest checkpoint if there is one. False: it cannot be read; the world has
  * failed. */
 bool seats_begin(struct seats *a, uint32_t n);
+
+/* One of them dies: now, or behind so many frames more that it sends. Soon there is another in its place, which
+ * has nothing. forgets: what was on its way from it, or to it, is lost. */
+void seats_kill(struct seats *a, uint32_t i, uint32_t dies_in, bool forgets);
 
 /* All of them die where they stand. */
 void seats_end(struct seats *a);

@@ -24,7 +24,8 @@ static void pause_until(void *arg, int64_t until_ms) {
     node_pause(arg, until_ms);
 }
 
-rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_client **out) {
+rh_status trial_connect(struct trial *t, struct node *n, bool observer, uint32_t succeeds,
+                        rh_client **out) {
     const struct scene *p = t->scene;
     rh_config cfg;
     rh_config_init(&cfg);
@@ -34,6 +35,7 @@ rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_clien
     cfg.mode = p->mode;
     cfg.staleness = p->staleness;
     cfg.observer = observer;
+    cfg.succeeds = succeeds;
     cfg.op_timeout_ms = p->op_timeout_ms;
     cfg.connect_timeout_ms = p->connect_timeout_ms;
     struct roster r = {.shards = t->seats.n, .servers = calloc(t->seats.n, sizeof *r.servers)};
@@ -119,6 +121,7 @@ static void end_life(struct trial *t) {
 static void begin_life(struct trial *t, bool first) {
     const struct scene *p = t->scene;
     t->ends = NULL;
+    t->over = false;
     t->w.end_us = t->w.now_us + end_us;
     if (!seats_begin(&t->seats, t->quiet ? 1 : p->shards[t->life]))
         return;
@@ -226,7 +229,7 @@ void trial_run(uint64_t seed, bool verbose, struct outcome *out) {
                             .doubled = t.doubled,
                             .saved = t.saved,
                             .restored = t.restored,
-                            .halves = t.halves,
+                            .back = t.comebacks,
                             .virtual_us = t.w.now_us,
                             .digest = t.w.digest};
     memcpy(out->why, t.w.why, sizeof out->why);

@@ -22,8 +22,11 @@ struct worker {
         uint32_t step;
     } flights[FLIGHTS_MAX];
     uint32_t n_flights;
-    bool reborn; /* its client before this one died */
-    bool joined; /* in this life, ... */
+    uint32_t succeeds;  /* processes that died in its place, in this life of the job */
+    bool ends;          /* it has done all, and waits for the others to leave */
+    bool back;          /* the job went back: it must read its cursor */
+    uint32_t comebacks; /* of the trial, when its pull began */
+    bool joined;        /* in this life, ... */
     int64_t joined_us;
     bool shifted; /* it has begun behind clock 0 */
     bool gone;    /* it has said goodbye, and all shards have heard it */
@@ -40,16 +43,11 @@ struct trial {
     struct node observer, visitor;
     /* For every push the clock that it was made in, + 1; 0: it was not. */
     uint32_t made[SIM_WORKERS_MAX][SCENE_STEPS_MAX];
-    /* Of steps in which a worker died, by id: whether it has come is not known, ... */
-    uint16_t unsure[SIM_WORKERS_MAX][SCENE_STEPS_MAX];
-    /* ... or it had not, and was pushed again in the clock remade - 1. */
-    uint16_t moved[SIM_WORKERS_MAX][SCENE_STEPS_MAX];
-    uint32_t remade[SIM_WORKERS_MAX][SCENE_STEPS_MAX];
-    bool acked[SIM_WORKERS_MAX][SCENE_STEPS_MAX];
-    uint64_t
-        halves; /* clocks that some shards have closed with a dead worker's pushes, and some without */
-    bool ending; /* everybody dies: nobody comes again */
-    bool quiet;  /* nothing goes wrong */
+    uint32_t
+        comebacks; /* workers that went back to a checkpoint: what is there was made anew meanwhile */
+    bool over;     /* somebody has done all, and all have come to the end: nobody dies any more */
+    bool ending;   /* everybody dies: nobody comes again */
+    bool quiet;    /* nothing goes wrong */
     uint32_t next_mishap, next_visit, life;
     const struct mishap *ends; /* everybody is to die of it; or NULL */
     uint64_t saved, restored;  /* checkpoints */
@@ -64,29 +62,16 @@ struct outcome {
     char why[1024];
     bool counted; /* what was to go wrong did, and pushes were acked before and after */
     uint64_t faults[FAULTS];
-    uint64_t pushes, lost, doubled, saved, restored, halves;
+    uint64_t pushes, lost, doubled, saved, restored, back;
     int64_t virtual_us;
     uint64_t digest;
 };
-
-enum { ALL_IDS = (1 << SCENE_IDS_MAX) - 1 };
 
 /* Plays a seed. */
 void trial_run(uint64_t seed, bool verbose, struct outcome *out);
 
 /* ---- worker.c: a coro's code ---- */
 void worker_run(void *arg);
-/* True if the call has succeeded. Else the worker is dead, or the world has failed. */
-bool worker_fine(struct worker *k, rh_status s);
-/* True if its deadline has passed, and it may be called again. */
-bool worker_late(const struct worker *k, rh_status s);
-/* The next thing it does, for those who wonder why nothing goes on. */
-void worker_says(struct worker *k, const char *what);
-
-/* ---- reborn.c ---- */
-/* It died in the middle of something: finds out what of that has come, and does the rest of it. */
-bool reborn_repair(struct worker *k);
-
 /* ---- model.c ---- */
 /* What worker w has just read of rows of a table is what it must be, or the world has failed. */
 void model_check(struct worker *w, uint32_t table, uint32_t n, const uint64_t *ids,
@@ -109,10 +94,14 @@ void save_note(struct trial *t, rh_client *c);
 void trial_revive(struct worker *k);
 
 /* What worker and observer have in common: a client of their own. */
-rh_status trial_connect(struct trial *t, struct node *n, bool observer, rh_client **out);
+rh_status trial_connect(struct trial *t, struct node *n, bool observer, uint32_t succeeds,
+                        rh_client **out);
 
 /* A push was acked: what is to go wrong now does. */
 void trial_acked(struct trial *t);
+
+/* All have come to the end: nobody dies any more. */
+void trial_is_over(struct trial *t);
 
 /* A process that begins nearly at once. */
 void trial_begin_client(struct trial *t, struct node *n, void (*run)(void *arg), void *arg);

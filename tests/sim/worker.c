@@ -14,9 +14,11 @@ static struct world *world_of(struct worker *k) {
     return &k->t->w;
 }
 
-void worker_says(struct worker *k, const char *what) {
+/* The next thing it does, for those who wonder why nothing goes on. */
+static void says(struct worker *k, const char *what) {
     k->doing = what;
     k->since_us = world_of(k)->now_us;
+    k->comebacks = k->t->comebacks;
     world_say(world_of(k), &k->node, "step %u of clock %u: %s", k->at,
               k->c == NULL ? 0 : (unsigned)rh_clock(k->c), what);
 }
@@ -25,17 +27,25 @@ static bool dead(const struct worker *k) {
     return k->node.dead || k->t->w.failed;
 }
 
-bool worker_fine(struct worker *k, rh_status s) {
+/* True if it goes on: the call has succeeded. */
+static bool fine(struct worker *k, rh_status s) {
     if (dead(k))
         return false;
     if (s == RH_OK)
         return true;
+    if (s == RH_EROLLBACK && k->t->scene->deaths) {
+        world_say(world_of(k), &k->node, "%s", rh_errmsg());
+        k->back = true;
+        k->joined = false;
+        return false;
+    }
     world_fail(world_of(k), "worker %u, step %u, %s: %s: %s", k->rank, k->at, k->doing,
                rh_strstatus(s), rh_errmsg());
     return false;
 }
 
-bool worker_late(const struct worker *k, rh_status s) {
+/* True if its deadline has passed, and it may be called again. */
+static bool late(const struct worker *k, rh_status s) {
     return (s == RH_ETIMEDOUT || s == RH_EUNREACHABLE) && !dead(k);
 }
 
@@ -45,30 +55,22 @@ static void note_made(struct worker *k, uint32_t step) {
     k->t->made[k->rank][step] = (uint32_t)rh_clock(k->c) + 1;
 }
 
-/* Under bsp a push that is acked goes with its worker, until the clock is ended. */
-static void note_acked(struct worker *k, uint32_t step) {
-    k->t->acked[k->rank][step] = k->t->scene->mode != RH_MODE_BSP;
+static void note_acked(struct worker *k) {
     world_of(k)->acked++;
     trial_acked(k->t);
 }
 
-/* A tick leaves when all pushes before it are acked. */
-static void note_all_acked(struct worker *k) {
-    for (uint32_t i = 0; i <= k->at; i++)
-        k->t->acked[k->rank][i] |= k->t->made[k->rank][i] != 0;
-}
-
 static bool wait_one(struct worker *k, uint32_t i) {
     rh_status s;
-    worker_says(k, "rh_wait");
+    says(k, "rh_wait");
     do
         s = rh_wait(&k->flights[i].op, -1);
-    while (worker_late(k, s) && k->flights[i].op != NULL);
-    if (worker_late(k, s))
+    while (late(k, s) && k->flights[i].op != NULL);
+    if (late(k, s))
         return true; /* of a silent shard: it is still owed, and the tick waits for it */
-    if (!worker_fine(k, s))
+    if (!fine(k, s))
         return false;
-    note_acked(k, k->flights[i].step);
+    note_acked(k);
     return true;
 }
 
@@ -83,10 +85,10 @@ static bool wait_all(struct worker *k) {
 static bool begin_push(struct worker *k, const struct step *s) {
     if (k->n_flights == FLIGHTS_MAX && !wait_all(k))
         return false;
-    worker_says(k, "rh_push_begin");
+    says(k, "rh_push_begin");
     note_made(k, k->at);
-    if (!worker_fine(k, rh_push_begin(k->tables[s->table], s->ids, s->n, s->grads,
-                                      &k->flights[k->n_flights].op)))
+    if (!fine(k, rh_push_begin(k->tables[s->table], s->ids, s->n, s->grads,
+                               &k->flights[k->n_flights].op)))
         return false;
     k->flights[k->n_flights++].step = k->at;
     return true;
@@ -94,14 +96,14 @@ static bool begin_push(struct worker *k, const struct step *s) {
 
 /* After a timeout it is still owed: it is applied once, and must not be called again. */
 static bool push(struct worker *k, const struct step *s) {
-    worker_says(k, "rh_push");
+    says(k, "rh_push");
     note_made(k, k->at);
     rh_status st = rh_push(k->tables[s->table], s->ids, s->n, s->grads);
-    if (worker_late(k, st))
+    if (late(k, st))
         return true;
-    if (!worker_fine(k, st))
+    if (!fine(k, st))
         return false;
-    note_acked(k, k->at);
+    note_acked(k);
     return true;
 }
 
@@ -110,11 +112,11 @@ static bool push(struct worker *k, const struct step *s) {
 static bool pull(struct worker *k, const struct step *s) {
     float rows[SCENE_IDS_MAX * SCENE_DIM_MAX];
     rh_status st;
-    worker_says(k, "rh_pull");
+    says(k, "rh_pull");
     do
         st = rh_pull(k->tables[s->table], s->ids, s->n, rows);
-    while (worker_late(k, st));
-    if (!worker_fine(k, st))
+    while (late(k, st));
+    if (!fine(k, st))
         return false;
     model_check(k, s->table, s->n, s->ids, rows);
     return true;
@@ -124,7 +126,7 @@ static bool batch(struct worker *k, const struct step *s) {
     float rows[SCENE_IDS_MAX * SCENE_DIM_MAX];
     rh_batch *b = NULL;
     rh_op *op = NULL;
-    worker_says(k, "rh_batch_begin");
+    says(k, "rh_batch_begin");
     rh_status st = rh_batch_new(k->c, &b);
     if (st == RH_OK)
         st = rh_batch_push(b, k->tables[s->table], s->ids, s->n, s->grads);
@@ -134,17 +136,17 @@ static bool batch(struct worker *k, const struct step *s) {
     if (st == RH_OK)
         st = rh_batch_begin(b, &op);
     rh_batch_free(&b);
-    if (!worker_fine(k, st))
+    if (!fine(k, st))
         return false;
-    worker_says(k, "rh_wait of a batch");
+    says(k, "rh_wait of a batch");
     do
         st = rh_wait(&op, -1);
-    while (worker_late(k, st) && op != NULL);
-    if (worker_late(k, st))
+    while (late(k, st) && op != NULL);
+    if (late(k, st))
         return true;
-    if (!worker_fine(k, st))
+    if (!fine(k, st))
         return false;
-    note_acked(k, k->at);
+    note_acked(k);
     model_check(k, s->table, s->n, s->ids, rows);
     return true;
 }
@@ -158,7 +160,7 @@ static bool never(const void *arg) {
 
 /* It computes, and the client's thread drives the net meanwhile: that thread is played here. */
 static void rest(struct worker *k, uint32_t ms) {
-    worker_says(k, "rest");
+    says(k, "rest");
     pthread_mutex_lock(&k->c->lock);
     client_wait(k->c, never, NULL, client_now(k->c) + ms);
     (void)client_leave(k->c, RH_OK);
@@ -166,7 +168,8 @@ static void rest(struct worker *k, uint32_t ms) {
 
 /* Where it goes on if it has to begin again from here. */
 static bool set_cursor(struct worker *k, uint32_t at) {
-    return !k->t->scene->saves || worker_fine(k, rh_set_cursor(k->c, &at, sizeof at));
+    return !(k->t->scene->saves || k->t->scene->deaths) ||
+           fine(k, rh_set_cursor(k->c, &at, sizeof at));
 }
 
 static bool save(struct worker *k) {
@@ -175,28 +178,25 @@ static bool save(struct worker *k) {
     /* Where all save together the tick may have marked for it already, and the cursor is that of the tick. */
     if (!scene_saves_together(k->t->scene) && !set_cursor(k, k->at + 1))
         return false;
-    worker_says(k, "rh_save");
+    says(k, "rh_save");
     rh_status s = rh_save(k->c, scene_saves_together(k->t->scene) || k->at % 2 == 0 ? shared : own);
     if (s == RH_OK && !dead(k)) {
         save_note(k->t, k->c);
         return !dead(k);
     }
     world_say(world_of(k), &k->node, "%s", rh_errmsg());
-    return save_may_fail(k->t, s) ? !dead(k) : worker_fine(k, s);
+    return s != RH_EROLLBACK && save_may_fail(k->t, s) ? !dead(k) : fine(k, s);
 }
 
 static bool tick(struct worker *k) {
     rh_status s;
     if (!set_cursor(k, k->at + 1))
         return false;
-    worker_says(k, "rh_tick");
+    says(k, "rh_tick");
     do
         s = rh_tick(k->c);
-    while (worker_late(k, s));
-    if (!worker_fine(k, s))
-        return false;
-    note_all_acked(k);
-    return true;
+    while (late(k, s));
+    return fine(k, s);
 }
 
 /* ---- a life ---- */
@@ -226,9 +226,11 @@ static bool do_step(struct worker *k, const struct step *s) {
 
 static bool join(struct worker *k) {
     rh_status s;
+    if (k->c != NULL)
+        return true;
     for (;;) {
-        worker_says(k, "rh_connect");
-        s = trial_connect(k->t, &k->node, false, &k->c);
+        says(k, "rh_connect");
+        s = trial_connect(k->t, &k->node, false, k->succeeds, &k->c);
         /* RH_EMISMATCH: of an earlier attempt some shard thinks that it is still here. */
         if (s != RH_EUNREACHABLE && s != RH_ETIMEDOUT && s != RH_EMISMATCH)
             break;
@@ -236,7 +238,7 @@ static bool join(struct worker *k) {
             break;
         node_pause(&k->node, node_now_ms(&k->node) + 500);
     }
-    return worker_fine(k, s);
+    return fine(k, s);
 }
 
 static bool open_tables(struct worker *k) {
@@ -249,11 +251,11 @@ static bool open_tables(struct worker *k) {
         rh_table_spec_init(&spec, p->rows[t], p->dims[t]);
         spec.init = rh_zeros();
         spec.optimizer = p->adam[t] ? rh_adam(0.125) : rh_sgd(1);
-        worker_says(k, "rh_table_open");
+        says(k, "rh_table_open");
         do
             s = rh_table_open(k->c, name, &spec, &k->tables[t]);
-        while (worker_late(k, s));
-        if (!worker_fine(k, s))
+        while (late(k, s));
+        if (!fine(k, s))
             return false;
     }
     return true;
@@ -263,7 +265,8 @@ static bool open_tables(struct worker *k) {
  * another. */
 static bool is_heard(const struct worker *k) {
     for (uint32_t i = 0; i < k->t->seats.n; i++) {
-        const struct session *w = shard_session(k->t->seats.seats[i].shard, k->rank);
+        const struct shard *shard = k->t->seats.seats[i].shard;
+        const struct session *w = shard == NULL ? NULL : shard_session(shard, k->rank);
         if (w == NULL || w->state != SESSION_GONE)
             return false;
     }
@@ -271,62 +274,117 @@ static bool is_heard(const struct worker *k) {
 }
 
 static void leave(struct worker *k) {
-    worker_says(k, "rh_close");
+    says(k, "rh_close");
     rh_close(k->c);
     k->c = NULL;
     while (!dead(k) && !is_heard(k)) {
         if (!join(k))
             return;
-        worker_says(k, "rh_close again");
+        says(k, "rh_close again");
         rh_close(k->c);
         k->c = NULL;
     }
 }
 
-/* What it did behind its cursor is in no table. */
+static uint32_t ticks_before(const struct worker *k) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < k->at; i++)
+        n += steps_of(k)[i].what == DO_TICK;
+    return n;
+}
+
+/* What it did behind its cursor is in no table. The checkpoint is no older than the last one that anybody was
+ * told of. */
 static bool resume(struct worker *k) {
     uint32_t at = 0;
     size_t len = sizeof at;
+    const uint64_t durable = k->t->durable;
     rh_status s;
-    worker_says(k, "rh_cursor");
+    says(k, "rh_cursor");
     do
         s = rh_cursor(k->c, k->rank, &at, &len);
-    while (worker_late(k, s));
+    while (late(k, s) || ((s == RH_EMISMATCH || s == RH_EIO) && !dead(k))); /* not yet */
     if (s == RH_ENOTFOUND)
         at = 0;
-    else if (!worker_fine(k, s))
+    else if (!fine(k, s))
         return false;
     world_say(world_of(k), &k->node, "goes on at step %u", at);
-    for (uint32_t i = at; i < SCENE_STEPS_MAX; i++) {
-        k->t->made[k->rank][i] = 0;
-        k->t->unsure[k->rank][i] = k->t->moved[k->rank][i] = 0;
-        k->t->acked[k->rank][i] = false;
-    }
+    memset(&k->t->made[k->rank][at], 0, (SCENE_STEPS_MAX - at) * sizeof k->t->made[k->rank][at]);
+    k->t->comebacks++;
     k->at = at;
-    return true;
+    k->shifted |= rh_clock(k->c) != ticks_before(k);
+    rh_checkpoint_info is = {.size = sizeof is};
+    s = rh_last_checkpoint(k->c, &is);
+    if (s == RH_OK && is.generation < durable)
+        world_fail(world_of(k), "generation %u was committed, and the job went back to %u",
+                   (unsigned)durable, (unsigned)is.generation);
+    return s == RH_ENOTFOUND || late(k, s) || fine(k, s);
 }
 
-static bool work(struct worker *k) {
-    if (!join(k))
-        return false;
-    if (k->t->life == 0)
-        k->shifted |= k->reborn || rh_clock(k->c) > 0;
-    else if (!k->reborn && !resume(k))
-        return false;
-    k->joined = true;
-    k->joined_us = world_of(k)->now_us;
-    if (!open_tables(k) || (k->reborn && !reborn_repair(k)))
-        return false;
+static bool do_steps(struct worker *k) {
     for (; k->at < k->t->scene->n_steps[k->rank]; k->at++)
         if (!do_step(k, &steps_of(k)[k->at]))
             return false;
     return true;
 }
 
+/* Who leaves for good does not come again when a server dies behind it, so all leave together, having seen that
+ * all shards are as they know them. */
+static bool end_together(struct worker *k) {
+    float rows[SCENE_SHARED * SCENE_DIM_MAX];
+    uint64_t ids[SCENE_SHARED];
+    rh_status s;
+    k->ends = true;
+    k->node.dies_in = 0;
+    says(k, "rh_barrier");
+    do
+        s = rh_barrier(k->c, -1);
+    while (late(k, s));
+    if (!fine(k, s))
+        return false;
+    trial_is_over(k->t);
+    for (uint32_t i = 0; i < SCENE_SHARED; i++)
+        ids[i] = i;
+    says(k, "rh_pull at the end");
+    do
+        s = rh_pull(k->tables[0], ids, SCENE_SHARED, rows);
+    while (late(k, s));
+    return fine(k, s);
+}
+
+static bool work(struct worker *k, bool again) {
+    const bool deaths = k->t->scene->deaths;
+    if (!join(k))
+        return false;
+    if (k->t->life == 0 && k->succeeds == 0 && !again)
+        k->shifted |= rh_clock(k->c) > 0;
+    else if (!resume(k))
+        return false;
+    k->joined = true;
+    k->joined_us = world_of(k)->now_us;
+    return open_tables(k) && do_steps(k) && (!deaths || end_together(k));
+}
+
+/* What is in flight ends with the life that it was begun in. */
+static void drop_flights(struct worker *k) {
+    for (uint32_t i = 0; i < k->n_flights; i++) {
+        rh_status ignored = rh_wait(&k->flights[i].op, -1);
+        (void)ignored;
+    }
+    k->n_flights = 0;
+}
+
 void worker_run(void *arg) {
     struct worker *k = arg;
     k->n_flights = 0;
-    if (work(k))
+    bool done = work(k, false);
+    while (k->back && !dead(k)) {
+        k->back = k->ends = false;
+        drop_flights(k);
+        done = work(k, true);
+    }
+    drop_flights(k);
+    if (done)
         leave(k);
     client_free(k->c);
     k->c = NULL;

@@ -109,6 +109,27 @@ START_TEST(who_succeeds_a_dead_client_is_let_in_at_once) {
 }
 END_TEST
 
+/* Its chain begins at the first number again, which the session before would take for a repeat. */
+START_TEST(a_client_that_joins_anew_is_another_incarnation_and_its_late_hello_is_not) {
+    const struct head hello = a.head;
+    struct spec s = zeros(100);
+    join(&a, ASYNC, 1);
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
+    ck_assert_int_eq(push1(&a, 5, 4, 1), WIRE_ACK);
+    a.head = hello;
+    a.head.num.part = 1;
+    join(&a, ASYNC, 1);
+    ck_assert_uint_eq(a.head.worker_inc, 2);
+    a.head.num.clock = a.welcome.clock;
+    ck_assert_int_eq(talker_open(&a, "t", &s), WIRE_OPENED);
+    ck_assert_int_eq(push1(&a, 5, 4, 2), WIRE_ACK);
+    ck_assert(pull1(&a, 5) == -8.0f);
+    a.head = hello; /* the first one, come once more */
+    join(&a, ASYNC, 1);
+    ck_assert_uint_eq(a.head.worker_inc, 2);
+}
+END_TEST
+
 /* Its session would have nobody: under bsp the others would wait for it for ever. */
 START_TEST(a_hello_that_comes_behind_its_clients_goodbye_brings_nobody_back) {
     struct head hello = b.head;
@@ -724,6 +745,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, workers_256_ranks_apart_are_two);
     tcase_add_test(tc, a_successor_is_told_of_what_it_will_do_again);
     tcase_add_test(tc, who_has_said_goodbye_and_died_is_succeeded_too);
+    tcase_add_test(tc, a_client_that_joins_anew_is_another_incarnation_and_its_late_hello_is_not);
     tcase_add_test(tc, a_rank_that_is_taken_is_refused_until_it_falls_silent);
     tcase_add_test(tc, another_mode_or_world_is_a_mismatch_that_says_both);
     tcase_add_test(tc, a_staleness_belongs_to_ssp_and_to_the_job);
