@@ -227,10 +227,19 @@ static void take(struct shard *s, struct shard *from) {
     from->n_sessions = from->n_tables = 0;
 }
 
+/* Incarnations never fall, also of workers that the checkpoint, or the empty job, does not know: other shards may
+ * have begun their next life before this one, and know what was given here last. */
+static void raise_floor(struct shard *s) {
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->sessions[i] != NULL && s->sessions[i]->inc > s->inc_floor)
+            s->inc_floor = s->sessions[i]->inc;
+}
+
 /* Another life: frames of this one are fenced from now on. */
 static void put_in_place(struct shard *s) {
     const struct reading *k = s->reading;
     FAILPOINT("replace.before");
+    raise_floor(s);
     take(s, k->into);
     for (uint32_t i = 0; i < s->n_sessions; i++)
         if (s->sessions[i] != NULL && s->sessions[i]->inc < s->inc_floor)
