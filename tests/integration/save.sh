@@ -198,9 +198,9 @@ test_a_checkpoint_is_put_back_under_a_live_job() {
     await 10 is_beyond "$(clock_of_0)"
     ckpt restore one --servers "$list"
     is 0 '^one: generation 1, clock 0, restored in [0-9.]+ s$'
-    # The trainers are refused from then on, and end.
+    # The trainers are rolled back, and end.
     await 20 nobody_trains
-    grep -q 'was restored from checkpoint "one": connect again$' "$dir/trainer.0" || fail "$(cat "$dir/trainer.0")"
+    grep -q 'was restored from checkpoint "one": call rh_cursor' "$dir/trainer.0" || fail "$(cat "$dir/trainer.0")"
     [ "$("$rowhouse" tables --servers "$list" | awk '/^word2vec/ { print $1, $6, $5 }')" = "$tables" ] || fail "the tables, and not $tables"
     finish
 }
