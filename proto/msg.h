@@ -292,9 +292,19 @@ struct msg_cursor_is {
 void msg_put_cursor_is(struct buf *b, const struct msg_cursor_is *m);
 void msg_get_cursor_is(struct rd *r, struct msg_cursor_is *m);
 
+/* Which ranks have said goodbye: a bit each. */
+enum { MSG_GONE_MAX = 8192 };
+struct msg_gone {
+    uint32_t len; /* bytes of bits */
+    uint8_t bits[MSG_GONE_MAX];
+};
+bool msg_gone_has(const struct msg_gone *m, uint32_t rank);
+void msg_gone_add(struct msg_gone *m, uint32_t rank); /* below 8 * MSG_GONE_MAX */
+
 struct msg_restore {
     uint32_t step, ticket;
     char name[WIRE_NAME_MAX + 1];
+    struct msg_gone gone;
 };
 void msg_put_restore(struct buf *b, const struct msg_restore *m);
 void msg_get_restore(struct rd *r, struct msg_restore *m);
@@ -303,6 +313,7 @@ struct msg_restored {
     uint32_t ticket, step;
     uint64_t done_bytes, generation;
     char name[WIRE_NAME_MAX + 1];
+    struct msg_gone gone;
 };
 void msg_put_restored(struct buf *b, const struct msg_restored *m);
 void msg_get_restored(struct rd *r, struct msg_restored *m);

@@ -1,5 +1,7 @@
 /* msg_ckpt.c - checkpoints of a running job, as they are begun, followed, committed and restored: see
  * msg.c. */
+#include <string.h>
+
 #include "proto/msg.h"
 
 static void put_hash(struct buf *b, struct hash128 h) {
@@ -128,16 +130,44 @@ void msg_get_cursor_is(struct rd *r, struct msg_cursor_is *m) {
 
 /* ---- restoring ---- */
 
+bool msg_gone_has(const struct msg_gone *m, uint32_t rank) {
+    return rank / 8 < m->len && (m->bits[rank / 8] >> rank % 8 & 1) != 0;
+}
+
+void msg_gone_add(struct msg_gone *m, uint32_t rank) {
+    while (m->len <= rank / 8)
+        m->bits[m->len++] = 0;
+    m->bits[rank / 8] |= (uint8_t)(1u << rank % 8);
+}
+
+static void put_gone(struct buf *b, const struct msg_gone *m) {
+    buf_put_u32(b, m->len);
+    if (m->len > 0)
+        buf_put_bytes(b, m->bits, m->len);
+}
+
+static void get_gone(struct rd *r, struct msg_gone *m) {
+    m->len = rd_u32(r);
+    rd_must(r, m->len <= MSG_GONE_MAX);
+    const uint8_t *bits = r->bad ? NULL : rd_bytes(r, m->len);
+    if (r->bad)
+        m->len = 0;
+    if (m->len > 0)
+        memcpy(m->bits, bits, m->len);
+}
+
 void msg_put_restore(struct buf *b, const struct msg_restore *m) {
     buf_put_u32(b, m->step);
     buf_put_u32(b, m->ticket);
     buf_put_str(b, m->name);
+    put_gone(b, &m->gone);
 }
 
 void msg_get_restore(struct rd *r, struct msg_restore *m) {
     m->step = rd_u32(r);
     m->ticket = rd_u32(r);
     rd_str(r, m->name, sizeof m->name);
+    get_gone(r, &m->gone);
     rd_must(r, m->step <= 2);
 }
 
@@ -147,6 +177,7 @@ void msg_put_restored(struct buf *b, const struct msg_restored *m) {
     buf_put_u64(b, m->done_bytes);
     buf_put_u64(b, m->generation);
     buf_put_str(b, m->name);
+    put_gone(b, &m->gone);
 }
 
 void msg_get_restored(struct rd *r, struct msg_restored *m) {
@@ -155,5 +186,6 @@ void msg_get_restored(struct rd *r, struct msg_restored *m) {
     m->done_bytes = rd_u64(r);
     m->generation = rd_u64(r);
     rd_str(r, m->name, sizeof m->name);
+    get_gone(r, &m->gone);
     rd_must(r, m->step <= 3);
 }

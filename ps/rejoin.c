@@ -33,6 +33,44 @@ void rejoin_frame(struct shard *s, uint32_t peer, const struct head *h, struct r
         shard_refuse(s, peer, h, st);
 }
 
+/* ---- who does not come again ---- */
+
+static bool is_gone(const struct shard *s, uint32_t rank) {
+    const struct session *w = shard_session(s, rank);
+    return w != NULL && w->state == SESSION_GONE;
+}
+
+void rejoin_tell_gone(const struct shard *s, struct msg_gone *out) {
+    uint32_t n = 0;
+    out->len = 0;
+    for (uint32_t rank = 0; rank < s->world; rank++)
+        if (is_gone(s, rank)) {
+            msg_gone_add(out, rank);
+            n++;
+        }
+    if (n == s->world)
+        out->len = 0;
+}
+
+rh_status rejoin_let_go(const struct shard *s, struct shard *into, const struct msg_gone *gone) {
+    uint32_t n = 0;
+    for (uint32_t rank = 0; rank < into->world; rank++)
+        n += msg_gone_has(gone, rank);
+    rh_status st = RH_OK;
+    for (uint32_t rank = 0; st == RH_OK && n < into->world && rank < into->world; rank++) {
+        const struct session *was = shard_session(s, rank);
+        struct session *w;
+        if (!msg_gone_has(gone, rank) || (was != NULL && was->state == SESSION_HERE))
+            continue;
+        st = lead_session(into, rank, &w);
+        if (st == RH_OK)
+            w->state = SESSION_GONE;
+    }
+    return st;
+}
+
+/* ---- the last generation ---- */
+
 /* What a lead that has lost its memory finds in its folder. */
 static rh_status look_up(const struct shard *s, char out[CKPT_NAME_MAX + 1]) {
     uint64_t next = 0;

@@ -143,10 +143,10 @@ static rh_status start(struct shard *s) {
 /* ---- answers ---- */
 
 /* Who asks is answered in the life that it has asked. */
-static void say(struct shard *s, uint32_t peer, const struct head *h,
-                const struct msg_restored *m) {
+static void say(struct shard *s, uint32_t peer, const struct head *h, struct msg_restored *m) {
     uint8_t room[sizeof(struct msg_restored) + 16];
     struct buf b;
+    rejoin_tell_gone(s, &m->gone);
     buf_wrap(&b, room, sizeof room);
     msg_put_restored(&b, m);
     struct head a = shard_head(s, h, WIRE_RESTORED);
@@ -283,6 +283,8 @@ static void on_place(struct shard *s, uint32_t peer, const struct head *h,
         return;
     }
     rh_status st = lead_succeed(s, k->into);
+    if (st == RH_OK)
+        st = rejoin_let_go(s, k->into, &m->gone);
     if (st != RH_OK) {
         shard_refuse(s, peer, h, st);
         return;

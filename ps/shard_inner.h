@@ -340,6 +340,13 @@ void rejoin_frame(struct shard *s, uint32_t peer, const struct head *h, struct r
 /* The lead: the name of the job's last generation; "" is the empty job. May read the folder. */
 rh_status rejoin_last(const struct shard *s, char out[CKPT_NAME_MAX + 1]) MUST_CHECK;
 
+/* Who has said goodbye, as long as somebody of the world has not. */
+void rejoin_tell_gone(const struct shard *s, struct msg_gone *out);
+/* Before `into` takes the place of s: nor are those waited for who have said goodbye to other shards, unless
+ * they are at work here. RH_ENOMEM. */
+rh_status rejoin_let_go(const struct shard *s, struct shard *into,
+                        const struct msg_gone *gone) MUST_CHECK;
+
 /* ---- resets.c ---- */
 /* A RESET or DROP: checked, and applied if it is time to. */
 rh_status resets_reset(struct shard *s, const struct head *h, const struct frame *f,

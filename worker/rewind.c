@@ -29,13 +29,19 @@ static bool take_restored(rh_op *op, const struct op_request *q, const struct he
                           struct rd *body) {
     (void)h;
     struct rewind *g = op->sink;
-    msg_get_restored(body, &g->at[q->shard]);
+    struct msg_restored *m = &g->at[q->shard];
+    msg_get_restored(body, m);
+    for (uint32_t rank = 0; rank < 8 * m->gone.len; rank++)
+        if (msg_gone_has(&m->gone, rank))
+            msg_gone_add(&g->gone, rank);
     return !body->bad;
 }
 
 static void put(const struct rewind *g, uint32_t step, struct buf *b) {
     struct msg_restore m = {.step = step, .ticket = g->ticket};
     memcpy(m.name, g->name, sizeof m.name);
+    if (step == 1)
+        m.gone = g->gone;
     msg_put_restore(b, &m);
 }
 

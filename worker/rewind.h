@@ -23,6 +23,7 @@ struct rewind {
     bool over;                    /* the lead has refused the ticket: it is in nobody's hands */
     uint32_t ticket;
     struct msg_restored *at; /* (shards) what each has said last */
+    struct msg_gone gone;    /* by all that any of them has told */
 };
 
 /* To checkpoint `name`, or ("") to the job's last generation; under a new ticket, or (not 0) under one that

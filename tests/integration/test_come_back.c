@@ -100,6 +100,45 @@ START_TEST(tables_of_a_job_that_begins_anew_are_not_found_until_they_are_opened)
 }
 END_TEST
 
+static void read_all(rh_table *t, float rows[LOST_ROWS * LOST_DIM]) {
+    uint64_t ids[LOST_ROWS];
+    for (uint64_t i = 0; i < LOST_ROWS; i++)
+        ids[i] = i;
+    ck_assert_ok(rh_read(t, ids, LOST_ROWS, rows));
+}
+
+/* As long as one server lives that has heard its goodbye. */
+START_TEST(a_worker_that_had_left_is_not_waited_for) {
+    static float before[LOST_ROWS * LOST_DIM], after[LOST_ROWS * LOST_DIM];
+    rh_client *c[2];
+    rh_table *t[2];
+    lost_job_start(JOB_TCP, RH_MODE_BSP, 2);
+    for (uint32_t rank = 0; rank < 2; rank++) {
+        c[rank] = job_connect(&lost_job, rank);
+        ck_assert_ok(lost_job_table(c[rank], &t[rank]));
+    }
+    for (uint64_t k = 0; k < 3; k++)
+        for (uint32_t rank = 0; rank < 2; rank++)
+            ck_assert_ok(lost_job_step(c[rank], t[rank], k));
+    rh_close(c[1]);
+    train_alone(c[0], t[0], 3, 5);
+    ck_assert_ok(rh_save(c[0], "a"));
+    train_alone(c[0], t[0], 5, 8);
+    read_all(t[0], before);
+    for (uint32_t victims = 1; victims < 3; victims++) {
+        lost_job_kill(victims);
+        lost_job_replace(victims);
+        wait_until_rolled_back(c[0]);
+        ck_assert_uint_eq(come_back(c[0]), 5);
+        train_alone(c[0], t[0], 5, 8);
+        ck_assert_ok(rh_barrier(c[0], -1));
+        read_all(t[0], after);
+        ck_assert_mem_eq(after, before, sizeof after);
+    }
+    rh_close(c[0]);
+}
+END_TEST
+
 START_TEST(who_finds_no_server_is_told_which_and_may_call_again) {
     rh_table *t;
     rh_client *c = begin_alone(&t);
@@ -297,6 +336,7 @@ int main(void) {
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, every_call_is_told_until_the_cursor_was_read);
     tcase_add_test(tc, tables_of_a_job_that_begins_anew_are_not_found_until_they_are_opened);
+    tcase_add_test(tc, a_worker_that_had_left_is_not_waited_for);
     tcase_add_test(tc, who_finds_no_server_is_told_which_and_may_call_again);
     tcase_add_test(tc, threads_of_a_client_may_all_read_the_cursor_and_one_brings_it_back);
     tcase_add_test(tc, a_client_that_dies_while_it_puts_the_job_right_keeps_nobody_out);

@@ -287,9 +287,16 @@ struct msg_cursor_is any_cursor_is(struct rng *g, const uint8_t cursor[ANY_CURSO
     return m;
 }
 
+static void any_gone(struct rng *g, struct msg_gone *m) {
+    m->len = 0;
+    for (uint32_t n = rng_below(g, 4); n > 0; n--)
+        msg_gone_add(m, rng_below(g, 100));
+}
+
 struct msg_restore any_restore(struct rng *g) {
     struct msg_restore m = {.step = rng_below(g, 3), .ticket = rng_u32(g)};
     any_name(g, m.name);
+    any_gone(g, &m.gone);
     return m;
 }
 
@@ -299,6 +306,7 @@ struct msg_restored any_restored(struct rng *g) {
                              .done_bytes = rng_u64(g),
                              .generation = rng_u64(g)};
     any_name(g, m.name);
+    any_gone(g, &m.gone);
     return m;
 }
 

@@ -196,6 +196,8 @@ rh_status talker_restore(struct talker *t, uint32_t step, uint32_t ticket, const
     struct buf b;
     struct head h;
     snprintf(m.name, sizeof m.name, "%s", name);
+    if (step == 1 && t->gone != NULL)
+        m.gone = *t->gone;
     buf_wrap(&b, room, sizeof room);
     msg_put_restore(&b, &m);
     talker_send(t, WIRE_RESTORE, flags, (struct opnum){0, 0x80000001, 0}, t->last, 0, &b);

@@ -23,10 +23,11 @@ struct talker {
     uint32_t peer;
     struct head head; /* job, worker, incarnations and clock of the next frame */
     struct opnum last;
-    uint16_t life;              /* of its hellos; 0 */
-    double lr;                  /* of pushes; 1 */
-    uint32_t staleness;         /* that its hello asks for */
-    struct msg_welcome welcome; /* the last one */
+    uint16_t life;               /* of its hellos; 0 */
+    double lr;                   /* of pushes; 1 */
+    uint32_t staleness;          /* that its hello asks for */
+    const struct msg_gone *gone; /* for step 1 of RESTORE; NULL: nobody */
+    struct msg_welcome welcome;  /* the last one */
     int64_t now_ms;
 };
 

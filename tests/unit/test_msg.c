@@ -80,6 +80,12 @@ START_TEST(opened_comes_back) {
 }
 END_TEST
 
+static void same_gone(const struct msg_gone *a, const struct msg_gone *b) {
+    ck_assert_uint_eq(a->len, b->len);
+    if (a->len > 0)
+        ck_assert_mem_eq(a->bits, b->bits, a->len);
+}
+
 START_TEST(a_checkpoints_messages_come_back) {
     static const uint8_t cursor[ANY_CURSOR] = "here";
 #define any_mark(g)      any_mark(g, cursor)
@@ -95,9 +101,10 @@ START_TEST(a_checkpoints_messages_come_back) {
     ROUND_TRIP(cursor_is, SAME(generation); SAME(clock); SAME(known); SAME(len);
                ck_assert_str_eq(in.name, out.name);
                if (in.len > 0) ck_assert_mem_eq(in.bytes, out.bytes, in.len);)
-    ROUND_TRIP(restore, SAME(step); SAME(ticket); ck_assert_str_eq(in.name, out.name);)
+    ROUND_TRIP(restore, SAME(step); SAME(ticket); ck_assert_str_eq(in.name, out.name);
+               same_gone(&in.gone, &out.gone);)
     ROUND_TRIP(restored, SAME(ticket); SAME(step); SAME(done_bytes); SAME(generation);
-               ck_assert_str_eq(in.name, out.name);)
+               ck_assert_str_eq(in.name, out.name); same_gone(&in.gone, &out.gone);)
 #undef any_mark
 #undef any_cursor_is
 }

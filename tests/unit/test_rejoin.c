@@ -92,12 +92,19 @@ static rh_status refused(uint32_t shard, uint32_t step, uint32_t ticket, const c
 
 /* As a client does it: the lead says which, all read it, the lead first puts it in place. */
 static struct msg_restored go_back(uint32_t ticket) {
+    static struct msg_gone gone;
     struct msg_restored lead = ask(0, 0, ticket, "");
     ck_assert_uint_eq(lead.step, 1);
+    gone = lead.gone;
     for (uint32_t i = 1; i < job.shards; i++) {
         struct msg_restored is = ask(i, 0, ticket, lead.name);
         ck_assert(is.step == 1 && is.generation == lead.generation);
+        for (uint32_t rank = 0; rank < 8; rank++)
+            if (msg_gone_has(&is.gone, rank))
+                msg_gone_add(&gone, rank);
     }
+    for (uint32_t i = 0; i < job.shards; i++)
+        o[i].gone = &gone;
     for (uint32_t i = 0; i < job.shards; i++)
         ck_assert_uint_eq(ask(i, 1, ticket, lead.name).step, 2);
     ck_assert_uint_eq(ask(0, 2, ticket, lead.name).step, 3);
@@ -373,19 +380,68 @@ START_TEST(another_lost_shard_takes_the_incarnations_that_the_lead_goes_on_givin
 }
 END_TEST
 
-START_TEST(who_had_left_is_not_waited_for_by_a_lead_that_lived) {
+/* Worker 1 has, on all shards. Behind "a", or the beginning. */
+static void worker_1_leaves(int behind_a) {
     begin(JOB_BSP, 2);
-    lead_remembers("a", 7);
-    ck_assert_int_eq(talker_end(&job.talk[1][0], WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
-    if (_i == 0)
-        lead_remembers("", 0);
-    lose(1, 0, NULL);
+    for (uint32_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(talker_end(&job.talk[1][i], WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+        job.shard[i]->cfg.world = JOB_WORKERS; /* as a launcher has it */
+    }
+    if (behind_a)
+        lead_remembers("a", 7);
+}
+
+/* The other one comes and ends its clock: all clocks are closed, on all shards. */
+static void is_not_waited_for(void) {
+    const uint32_t inc = inc_of(0);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct shard *s = job.shard[i];
+        struct talker t;
+        talker_init(&t, s, &job.nets[i], 0);
+        t.head.worker_inc = inc;
+        ck_assert_int_eq(talker_hello(&t, JOB_BSP, JOB_WORKERS), WIRE_WELCOME);
+        ck_assert_uint_eq(bsp_laggard(s, s->closed), 0);
+        shard_session(s, 0)->ended++;
+        ck_assert_uint_eq(bsp_laggard(s, s->closed), WIRE_NOBODY);
+    }
+}
+
+START_TEST(who_had_left_is_waited_for_by_no_shard_whichever_is_lost) {
+    worker_1_leaves(_i % 2);
+    lose((uint32_t)_i / 2, 0, NULL);
+    if (_i / 2 == 0 && _i % 2 == 0)
+        job.shard[0]->cfg.rejoin_generation = 7;
     go_back(MINE);
-    struct shard *s = job.shard[0];
-    ck_assert_uint_eq(inc_of(0) > 0, 1);
-    ck_assert_uint_eq(bsp_laggard(s, s->closed), 0);
-    shard_session(s, 0)->ended++;
-    ck_assert_uint_eq(bsp_laggard(s, s->closed), WIRE_NOBODY);
+    is_not_waited_for();
+}
+END_TEST
+
+START_TEST(a_half_done_restore_is_carried_on_with_those_who_had_left) {
+    worker_1_leaves(1);
+    lose(1, 0, NULL);
+    ask(0, 0, MINE, "");
+    ask(0, 1, MINE, "");
+    look(0);
+    struct msg_restored lead = ask(0, 0, MINE, "");
+    ck_assert(lead.step == 2 && msg_gone_has(&lead.gone, 1) && !msg_gone_has(&lead.gone, 0));
+    ask(1, 0, MINE, "a");
+    o[1].gone = &lead.gone;
+    ask(1, 1, MINE, "a");
+    ask(0, 2, MINE, "");
+    is_not_waited_for();
+}
+END_TEST
+
+START_TEST(when_all_have_left_nobody_is_told_to_have) {
+    worker_1_leaves(1);
+    for (uint32_t i = 0; i < 2; i++)
+        ck_assert_int_eq(talker_end(&job.talk[0][i], WIRE_BYE, 0, 0, 0, 0), WIRE_ACK);
+    lose(1, 0, NULL);
+    ck_assert_uint_eq(ask(0, 0, MINE, "").gone.len, 0);
+    go_back(MINE);
+    for (uint32_t i = 0; i < 2; i++)
+        for (uint32_t rank = 0; rank < JOB_WORKERS; rank++)
+            ck_assert_int_eq(shard_session(job.shard[i], rank)->state, SESSION_NEVER);
 }
 END_TEST
 
@@ -411,7 +467,9 @@ Suite *rejoin_suite(void) {
     tcase_add_test(tc, a_lead_that_dies_pending_is_lost_and_all_go_back_again);
     tcase_add_loop_test(tc, a_lost_lead_gives_incarnations_above_all_that_it_gave_before, 0, 2);
     tcase_add_test(tc, another_lost_shard_takes_the_incarnations_that_the_lead_goes_on_giving);
-    tcase_add_loop_test(tc, who_had_left_is_not_waited_for_by_a_lead_that_lived, 0, 2);
+    tcase_add_loop_test(tc, who_had_left_is_waited_for_by_no_shard_whichever_is_lost, 0, 4);
+    tcase_add_test(tc, a_half_done_restore_is_carried_on_with_those_who_had_left);
+    tcase_add_test(tc, when_all_have_left_nobody_is_told_to_have);
     suite_add_tcase(s, tc);
     return s;
 }
