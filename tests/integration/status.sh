@@ -21,13 +21,14 @@ await() {
 
 # job MODE: two servers and two trainers, once they train. ${servers[@]} and ${trainers[@]} are their pids.
 job() {
-    local i
+    local i at
     servers=() trainers=() list=''
     for i in 0 1; do
         "$bin/rowhouse-server" --listen 'tcp://127.0.0.1:*' --shard "$i/2" --report-fd 3 3>"$dir/at.$i" 2>>"$dir/err" &
         servers+=($!)
-        await test -s "$dir/at.$i"
-        list=$list${list:+,}$(<"$dir/at.$i")
+        await test -s "$dir/at.$i" || return
+        read -r at _ <"$dir/at.$i"
+        list=$list${list:+,}$at
     done
     for i in 0 1; do
         RH_RANK=$i RH_WORLD=2 RH_MODE=$1 "${train[@]}" -output "$dir/v$i" --servers "$list" >/dev/null 2>"$dir/trainer.$i" &
@@ -59,7 +60,7 @@ end() {
 says() { look && grep -qE "$1" "$dir/status"; }
 
 test_a_stopped_worker_is_named_by_whom_it_keeps_waiting() {
-    job bsp
+    job bsp || return
     kill -STOP "${trainers[0]}"
     await says '^worker 1 waits \([0-9]+\.[0-9] s\) at shard [01] for worker 0 to end clock [0-9]+; worker 0 was last heard of ([2-9]|[1-9][0-9]+)\.[0-9] s ago$'
     grep -q '^worker 0 waits' "$dir/status" && fail 'the stopped one waits too'
@@ -74,7 +75,7 @@ test_a_stopped_worker_is_named_by_whom_it_keeps_waiting() {
 }
 
 test_under_ssp_the_staleness_is_bounded_and_a_stopped_worker_named() {
-    job ssp:2
+    job ssp:2 || return
     kill -STOP "${trainers[1]}"
     await says '^worker 0 waits \([0-9]+\.[0-9] s\) at shard [01] for worker 1 to end clock [0-9]+; worker 1 was last heard of ([2-9]|[1-9][0-9]+)\.[0-9] s ago$'
     behind=$(clock_of 1) ahead=$(clock_of 0)
