@@ -14,7 +14,7 @@ static const float *grads_of(const struct scene *p, const struct gift *g, uint32
 /* Under ssp nobody waits for who has not come; here is who came before the reader began to read. */
 static bool was_here(const struct worker *reader, uint32_t worker) {
     const struct worker *k = &reader->t->workers[worker];
-    return k->joined && k->joined_us < reader->since_us;
+    return k->joined && k->joined_us < reader->since_us && k->life == reader->life;
 }
 
 /* The sums of what a reader must see, and of what it may. least, most: (dim). */
@@ -29,8 +29,9 @@ static void bounds(const struct worker *w, uint32_t table, uint64_t id, float *l
         const float *grads = grads_of(t->scene, g, table);
         if (made == 0 || (mode == RH_MODE_BSP && made > clock))
             continue;
-        /* Who has not come back yet does not know either what of it is left. */
-        const bool known = mode == RH_MODE_BSP && t->workers[g->worker].joined;
+        /* Who has not come back yet does not know either what is left of its pushes. */
+        const struct worker *giver = &t->workers[g->worker];
+        const bool known = mode == RH_MODE_BSP && giver->joined && giver->life == w->life;
         const bool must =
             known || g->worker == w->rank ||
             (mode == RH_MODE_SSP && was_here(w, g->worker) && made + t->scene->staleness <= clock);

@@ -187,8 +187,8 @@ static int64_t draw_time_us(struct rng *g) {
 }
 
 static void draw_mishap(struct scene *p, struct rng *g, struct mishap *m) {
-    static const enum fault kinds[] = {FAULT_CUT,  FAULT_PAUSE, FAULT_JUMP, FAULT_DISK,
-                                       FAULT_KILL, FAULT_SHARD, FAULT_SHARD};
+    static const enum fault kinds[] = {FAULT_CUT,  FAULT_PAUSE,  FAULT_JUMP, FAULT_DISK,
+                                       FAULT_KILL, FAULT_WORKER, FAULT_SHARD};
     static const int how[] = {EIO, ENOSPC, 0};
     m->what = kinds[rng_below(g, p->deaths ? 7 : p->saves ? 5 : 3)];
     m->at_acked = between(g, 1, p->pushes - 1);

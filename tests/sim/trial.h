@@ -26,6 +26,7 @@ struct worker {
     bool ends;          /* it has done all, and waits for the others to leave */
     bool back;          /* the job went back: it must read its cursor */
     uint32_t comebacks; /* of the trial, when its pull began */
+    uint32_t life;      /* of the lead, when it joined */
     bool joined;        /* in this life, ... */
     int64_t joined_us;
     bool shifted; /* it has begun behind clock 0 */

@@ -232,7 +232,7 @@ static bool join(struct worker *k) {
         says(k, "rh_connect");
         s = trial_connect(k->t, &k->node, false, k->succeeds, &k->c);
         /* RH_EMISMATCH: of an earlier attempt some shard thinks that it is still here. */
-        if (s != RH_EUNREACHABLE && s != RH_ETIMEDOUT && s != RH_EMISMATCH)
+        if (s != RH_EUNREACHABLE && s != RH_ETIMEDOUT && s != RH_EMISMATCH && s != RH_EIO)
             break;
         if (dead(k))
             break;
@@ -328,6 +328,28 @@ static bool do_steps(struct worker *k) {
     return true;
 }
 
+static uint32_t ticks_left(const struct worker *k) {
+    uint32_t n = 0;
+    for (uint32_t i = k->at; i < k->t->scene->n_steps[k->rank]; i++)
+        n += steps_of(k)[i].what == DO_TICK;
+    return n;
+}
+
+/* One that came back late begins at a later clock, and so ends at one: it would wait there for those who have ended
+ * all their own. */
+static bool catch_up(struct worker *k) {
+    uint64_t target = 0;
+    for (uint32_t i = 0; i < k->t->scene->workers; i++) {
+        const struct worker *o = &k->t->workers[i];
+        uint64_t last = o->joined && o->c != NULL ? o->c->clock + ticks_left(o) : 0;
+        target = last > target ? last : target;
+    }
+    for (uint64_t clock = rh_clock(k->c); clock < target; clock++)
+        if (!tick(k))
+            return false;
+    return true;
+}
+
 /* Who leaves for good does not come again when a server dies behind it, so all leave together, having seen that
  * all shards are as they know them. */
 static bool end_together(struct worker *k) {
@@ -337,9 +359,9 @@ static bool end_together(struct worker *k) {
     k->ends = true;
     k->node.dies_in = 0;
     says(k, "rh_barrier");
-    do
-        s = rh_barrier(k->c, -1);
-    while (late(k, s));
+    while (late(k, s = rh_barrier(k->c, 500)))
+        if (scene_saves_together(k->t->scene) && !catch_up(k))
+            return false;
     if (!fine(k, s))
         return false;
     trial_is_over(k->t);
@@ -362,6 +384,7 @@ static bool work(struct worker *k, bool again) {
         return false;
     k->joined = true;
     k->joined_us = world_of(k)->now_us;
+    k->life = k->c->links[0].server_inc;
     return open_tables(k) && do_steps(k) && (!deaths || end_together(k));
 }
 
