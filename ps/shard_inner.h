@@ -227,8 +227,8 @@ bool clocks_allow(const struct shard *s, const struct session *w, uint64_t clock
 /* The lowest rank that it waits for, to end clock *missing; or WIRE_NOBODY. */
 uint32_t clocks_laggard(const struct shard *s, const struct session *w, uint64_t clock,
                         uint64_t *missing);
-/* How many of the clocks before that one have not been ended by all others who are here: so old may
- * be what a pull of it sees. */
+/* How many of the clocks before that one have not been ended by all others who are here, or come back
+ * after a restore: so old may be what a pull of it sees. */
 uint64_t clocks_age(const struct shard *s, const struct session *w, uint64_t clock);
 
 /* ---- bsp.c ---- */

@@ -111,10 +111,11 @@ typedef enum rh_mode {
     RH_MODE_ASYNC = 1,
     /* Async, but nobody runs away: a pull of clock c waits until every other worker that is here has
      * ended clock c - staleness - 1, so that it sees all of their pushes but those of the last few
-     * clocks. A worker that has not come yet, or has said goodbye, is not waited for: where all must
-     * be there from the first clock on, call rh_barrier before it. A staleness of 0 is not bsp: a pull
-     * sees all pushes of every earlier clock, and whatever of this clock's has arrived; each push is
-     * a step of its own, in the order of arrival, so that the bits are others from run to run. */
+     * clocks. A worker that has said goodbye, or has not come yet, is not waited for, unless the job
+     * goes on from a checkpoint that it is in: where all must be there from the first clock on, call
+     * rh_barrier before it. A staleness of 0 is not bsp: a pull sees all pushes of every earlier clock,
+     * and whatever of this clock's has arrived; each push is a step of its own, in the order of
+     * arrival, so that the bits are others from run to run. */
     RH_MODE_SSP = 2,
     /* A clock's pushes of all workers are applied as one when the last of them has ticked; a pull
      * sees exactly those of every earlier clock. */

@@ -12,7 +12,7 @@
 #include "tests/support/talker.h"
 #include "tests/unit/suites.h"
 
-enum { ASYNC = 1, BSP = 3, DIM = 2, RANKS = 3 };
+enum { ASYNC = 1, SSP = 2, BSP = 3, DIM = 2, RANKS = 3 };
 
 static struct memory_disk disk;
 static struct memory_net net;
@@ -236,6 +236,27 @@ START_TEST(a_barrier_waits_for_who_had_left) {
 }
 END_TEST
 
+START_TEST(under_ssp_who_was_in_the_checkpoint_is_waited_for_before_it_comes_again) {
+    for (uint32_t rank = 0; rank < 3; rank++) {
+        w[rank].staleness = 1;
+        join(rank, SSP, 3);
+        end_clocks(rank, 5);
+    }
+    save_and_restore(0);
+    w[0].staleness = w[1].staleness = 1;
+    join(0, SSP, 2); /* worker 2 does not come again: nobody waits for it */
+    end_clocks(0, 2);
+    ck_assert(pull(0) == -999.0f); /* clock 7: worker 1 stands at 5 */
+    uint64_t missing;
+    ck_assert_uint_eq(clocks_laggard(shard, shard_session(shard, 0), 7, &missing), 1);
+    ck_assert_uint_eq(missing, 5);
+    join(1, SSP, 2);
+    ck_assert_int_eq(push(1, 5, 1), WIRE_ACK);
+    end_clocks(1, 1);
+    ck_assert(answered(0) == -1.0f);
+}
+END_TEST
+
 /* ---- worlds ---- */
 
 START_TEST(a_world_may_shrink_and_nobody_waits_for_who_is_gone) {
@@ -359,10 +380,9 @@ END_TEST
 /* Every kind of a request that a worker may send, without a body: those that change something are
  * refused before anybody looks at it. */
 START_TEST(a_read_only_shard_refuses_every_other_op) {
-    static const uint8_t kinds[] = {WIRE_PUSH,  WIRE_WRITE, WIRE_FREEZE,     WIRE_RESET,
-                                    WIRE_DROP,  WIRE_LOAD,  WIRE_FREEZE_IDS, WIRE_MARK,
-                                    WIRE_STAGE, WIRE_SAVE,  WIRE_COMMIT,     WIRE_RESTORE,
-                                    WIRE_CANCEL};
+    static const uint8_t kinds[] = {
+        WIRE_PUSH, WIRE_WRITE, WIRE_FREEZE, WIRE_RESET,  WIRE_DROP,    WIRE_LOAD,  WIRE_FREEZE_IDS,
+        WIRE_MARK, WIRE_STAGE, WIRE_SAVE,   WIRE_COMMIT, WIRE_RESTORE, WIRE_CANCEL};
     char text[128];
     uint8_t room[64];
     struct buf b;
@@ -432,6 +452,7 @@ Suite *restored_suite(void) {
     tcase_add_test(t, under_bsp_who_had_left_is_waited_for_and_comes_at_the_clock_of_the_others);
     tcase_add_test(t, a_shard_whose_workers_had_all_left_is_finished_when_they_leave_again);
     tcase_add_test(t, a_barrier_waits_for_who_had_left);
+    tcase_add_test(t, under_ssp_who_was_in_the_checkpoint_is_waited_for_before_it_comes_again);
     tcase_add_loop_test(t, a_world_may_shrink_and_nobody_waits_for_who_is_gone, 0, 2);
     tcase_add_loop_test(t, a_world_may_grow_and_the_new_worker_begins_at_the_clock_of_the_others, 0,
                         2);
