@@ -19,26 +19,28 @@ static double mib(uint64_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
-/* Ops that are held, and files that are read to be held. */
-static uint64_t held_by(const struct session *w) {
+/* Ops that are held, and files that are read to be held. A file that is not read to its end is in no
+ * journal: it must not decide what becomes of an op. */
+static uint64_t held_by(const struct session *w, bool with_half_read) {
     if (w == NULL)
         return 0;
+    const bool reads = w->stage != NULL && (with_half_read || w->stage->done);
     return w->held.bytes + (uint64_t)w->held.n * WAITING_BYTES +
-           (w->stage != NULL ? stage_bytes(w->stage) : 0);
+           (reads ? stage_bytes(w->stage) : 0);
 }
 
-rh_status limits_hold(const struct shard *s, size_t more_bytes) {
+static rh_status check(const struct shard *s, size_t more_bytes, bool with_half_read) {
     uint64_t all = 0, most = 0;
     uint32_t rank = 0;
     for (uint32_t i = 0; i < s->n_sessions; i++) {
-        uint64_t bytes = held_by(s->sessions[i]);
+        uint64_t bytes = held_by(s->sessions[i], with_half_read);
         all += bytes;
         if (bytes > most) {
             most = bytes;
             rank = i;
         }
     }
-    if (all + more_bytes + (more_bytes > 0 ? WAITING_BYTES : 0) <= s->cfg.hold_bytes)
+    if (all + more_bytes <= s->cfg.hold_bytes)
         return RH_OK;
     uint32_t laggard = bsp_laggard(s, s->closed);
     return err_set(RH_ELIMIT,
@@ -48,6 +50,14 @@ rh_status limits_hold(const struct shard *s, size_t more_bytes) {
                    "raise --hold-limit",
                    s->cfg.shard, mib(all), s->closed, mib(s->cfg.hold_bytes), rank, mib(most),
                    laggard);
+}
+
+rh_status limits_hold(const struct shard *s, size_t op_bytes) {
+    return check(s, op_bytes + WAITING_BYTES, false);
+}
+
+rh_status limits_read(const struct shard *s) {
+    return check(s, 0, true);
 }
 
 /* ---- memory ---- */
@@ -152,22 +162,19 @@ struct promising {
     struct table *table;
     uint64_t *left;
     struct over *over;
-    rh_status status;
 };
 
-static void promise_run(void *arg, const uint8_t *ids, uint32_t n) {
-    struct promising *g = arg;
-    if (g->status == RH_OK)
-        g->status = table_locate(g->table, ids, n);
-    if (g->status == RH_OK)
-        g->status = promise(g->table, ids, n, g->left, g->over);
+static rh_status promise_run(void *arg, const uint64_t *ids, const uint8_t *rows, uint32_t n) {
+    const struct promising *g = arg;
+    (void)rows;
+    rh_status st = table_locate(g->table, (const uint8_t *)ids, n);
+    return st == RH_OK ? promise(g->table, (const uint8_t *)ids, n, g->left, g->over) : st;
 }
 
 static rh_status promise_load(struct table *t, const struct stage *k, uint64_t *left,
                               struct over *over) {
-    struct promising g = {t, left, over, RH_OK};
-    stage_visit(k, promise_run, &g);
-    return g.status;
+    struct promising g = {t, left, over};
+    return stage_each(k, promise_run, &g);
 }
 
 static uint64_t left_bytes(const struct shard *s) {

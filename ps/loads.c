@@ -40,7 +40,7 @@ static void read_on(struct shard *s, struct stage *k, const struct msg_stage *m)
         stage_fail(k, shard_no_table(s, "STAGE", k->table));
     else
         stage_read(k, t, s->cfg.shard, s->cfg.shards);
-    if (k->status == RH_OK && s->mode == MODE_BSP && limits_hold(s, 0) != RH_OK)
+    if (k->status == RH_OK && s->mode == MODE_BSP && limits_read(s) != RH_OK)
         stage_fail(k, RH_ELIMIT);
 }
 

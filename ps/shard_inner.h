@@ -241,8 +241,10 @@ uint32_t bsp_laggard(const struct shard *s, uint64_t clock);
 void bsp_cancel(struct shard *s, struct session *w, const struct head *h, uint32_t call);
 
 /* ---- limits.c ---- */
-/* Whether so many bytes more may be held under bsp. RH_ELIMIT says how much is held, and by whom. */
-rh_status limits_hold(const struct shard *s, size_t more_bytes) MUST_CHECK;
+/* Whether an op of so many bytes may be held under bsp; whether the rows of files that are read may stay.
+ * RH_ELIMIT says how much is held, and by whom. */
+rh_status limits_hold(const struct shard *s, size_t op_bytes) MUST_CHECK;
+rh_status limits_read(const struct shard *s) MUST_CHECK;
 /* Under bsp: an op of that clock is not taken yet. */
 bool limits_is_ahead(const struct shard *s, uint64_t clock);
 /* Whether one more pull of so many bytes may be parked. */

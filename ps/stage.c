@@ -140,12 +140,6 @@ void stage_read(struct stage *k, struct table *t, uint32_t shard, uint32_t shard
     close_file(k);
 }
 
-void stage_visit(const struct stage *k, void (*see)(void *arg, const uint8_t *ids, uint32_t n),
-                 void *arg) {
-    for (const struct stage_rows *rows = k->first; rows != NULL; rows = rows->next)
-        see(arg, (const uint8_t *)rows->ids, rows->n);
-}
-
 rh_status stage_write(struct stage *k, struct table *t) {
     assert(k->done && t->spec.dim == k->dim);
     for (struct stage_rows *rows; (rows = k->first) != NULL; free_first(k)) {

@@ -36,10 +36,6 @@ void stage_read(struct stage *k, struct table *t, uint32_t shard, uint32_t shard
 /* Keeps this thread's last failure as the stage's. */
 void stage_fail(struct stage *k, rh_status status);
 
-/* Shows the ids of its rows, a run at a time. */
-void stage_visit(const struct stage *k, void (*see)(void *arg, const uint8_t *ids, uint32_t n),
-                 void *arg);
-
 /* Memory of the rows that it keeps. */
 static inline size_t stage_bytes(const struct stage *k) {
     return (size_t)k->rows * (sizeof(uint64_t) + k->dim * sizeof(float));

@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "ps/journal_inner.h"
 #include "tests/support/memory_disk.h"
+#include "ps/session.h"
 #include "tests/support/talker.h"
 #include "tests/unit/suites.h"
 
@@ -447,6 +448,18 @@ START_TEST(under_bsp_the_rows_of_a_file_count_as_held_while_it_is_read) {
 }
 END_TEST
 
+START_TEST(a_file_that_is_half_read_does_not_decide_what_becomes_of_an_op) {
+    enum { OP_BYTES = 64 + 32 + WAITING_BYTES }; /* a FREEZE that is held */
+    start_with(1, BSP, OP_BYTES + (8 + DIM * 4), 0);
+    ck_assert_int_eq(stage(&a, 1, 0), WIRE_STAGED);
+    ck_assert_int_eq(stage(&a, 1, 1), WIRE_STAGED);
+    ck_assert_int_eq(stage(&a, 1, 2), WIRE_STAGED);
+    ck_assert_int_eq(talker_freeze(&a, 1, 10, 0, false), WIRE_ACK); /* as if no row was read */
+    ck_assert_int_eq(stage(&a, 1, 3), WIRE_REFUSE); /* but the op counts for the file */
+    stop();
+}
+END_TEST
+
 START_TEST(a_load_writes_the_rows_that_fit_and_names_the_others) {
     start_with(1, ASYNC, 1, 2 * DIM * 4);
     stage_all(&a, 1);
@@ -587,6 +600,7 @@ Suite *loads_suite(void) {
     tcase_add_test(tc, bsp_keeps_what_a_dead_worker_has_loaded_in_clocks_that_it_ended);
     tcase_add_test(tc, a_table_that_is_dropped_meanwhile_takes_its_load_with_it);
     tcase_add_test(tc, under_bsp_the_rows_of_a_file_count_as_held_while_it_is_read);
+    tcase_add_test(tc, a_file_that_is_half_read_does_not_decide_what_becomes_of_an_op);
     tcase_add_test(tc, a_load_writes_the_rows_that_fit_and_names_the_others);
     tcase_add_test(tc, under_bsp_a_load_whose_rows_do_not_all_fit_is_refused_as_whole);
     tcase_add_loop_test(
