@@ -117,6 +117,23 @@ START_TEST(under_async_nothing_is_held) {
 }
 END_TEST
 
+START_TEST(a_journal_brings_back_what_was_refused_as_refused) {
+    char folder[] = "limits-journal-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    setenv("RH_JOURNAL", folder, 1);
+    begin(RH_MODE_BSP, "--hold-limit=1", PATIENT_MS);
+    ck_assert_ok(rh_push(t, ids, FEW, ones));
+    ck_assert_refused(rh_push(t, ids, ROWS, ones), RH_ELIMIT, "--hold-limit");
+    servers_signal(&job.servers, 1, SIGKILL);
+    ck_assert(servers_again(&job.servers, 1, 1, 2, "--hold-limit=1"));
+    unsetenv("RH_JOURNAL");
+    ck_assert_ok(rh_tick(c));
+    expect(0, FEW, -1, 1);
+    expect(FEW, ROWS - FEW, 0, 1);
+    end();
+}
+END_TEST
+
 /* ---- --memory-limit ---- */
 
 START_TEST(under_async_old_rows_are_updated_and_new_ones_refused_by_name) {
@@ -235,6 +252,7 @@ int main(void) {
     tcase_add_test(
         tc, a_refusal_that_nobody_waited_for_is_told_by_the_tick_and_nothing_of_it_is_applied);
     tcase_add_test(tc, under_async_nothing_is_held);
+    tcase_add_test(tc, a_journal_brings_back_what_was_refused_as_refused);
     tcase_add_test(tc, under_async_old_rows_are_updated_and_new_ones_refused_by_name);
     tcase_add_test(tc, under_bsp_a_push_whose_new_rows_do_not_fit_on_one_shard_is_applied_on_none);
     tcase_add_test(tc, who_waits_for_a_worker_that_has_died_is_told_so_long_before_its_deadline);
