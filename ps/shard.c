@@ -232,6 +232,12 @@ rh_status shard_check_life(const struct shard *s, const struct head *h) {
 /* The session that a frame belongs to, or a refusal. */
 static rh_status find_session(struct shard *s, const struct head *h, struct session **out) {
     struct session *w = shard_session(s, h->worker);
+    /* It was welcomed by a pending lead, without a session; and another client has put that right meanwhile. */
+    if (h->worker_inc == 0)
+        return err_set(RH_EROLLBACK,
+                       "worker %u was welcomed while the job went back, which is done: it must say "
+                       "hello again",
+                       h->worker);
     if (w == NULL || h->worker_inc > w->inc)
         return err_set(RH_EFENCED, "shard %u does not know worker %u: it must say hello first",
                        s->cfg.shard, h->worker);

@@ -240,6 +240,8 @@ rh_status rejoin(rh_client *c, const char *text, int timeout_ms, bool heals) {
         rh_status s = look(c, text, p.deadline_ms);
         if (s == RH_OK)
             s = round_of(c, &p, heals, &differ_ms, &in);
+        else if (s == RH_EROLLBACK)
+            s = go_on(&p, s);
         if (in)
             settle(c);
         if (s != RH_OK || in)

@@ -312,6 +312,19 @@ START_TEST(who_has_not_said_hello_is_fenced_off) {
 }
 END_TEST
 
+/* Its client looks at the other shards still, while another one has brought the job back. */
+START_TEST(who_was_welcomed_by_a_pending_lead_is_told_to_say_hello_again) {
+    join(&a, ASYNC, 2);
+    b.head.server_inc = 42;
+    b.head.num.call = 1;
+    talker_send(&b, WIRE_BEAT, 0, b.head.num, (struct opnum){0}, 0, NULL);
+    struct head h;
+    ck_assert_int_eq(talker_answer(&b, &h, 0, NULL), WIRE_REFUSE);
+    ck_assert_int_eq(h.status, RH_EROLLBACK);
+    ck_assert_ptr_nonnull(strstr(talker_refusal(), "hello again"));
+}
+END_TEST
+
 START_TEST(a_frame_for_an_earlier_life_of_the_shard_is_told_of_the_rollback) {
     join(&a, ASYNC, 1);
     a.head.server_inc = 41;
@@ -754,6 +767,7 @@ Suite *shard_suite(void) {
     tcase_add_test(tc, another_job_is_fenced_off);
     tcase_add_test(tc, another_protocol_version_is_told_so);
     tcase_add_test(tc, who_has_not_said_hello_is_fenced_off);
+    tcase_add_test(tc, who_was_welcomed_by_a_pending_lead_is_told_to_say_hello_again);
     tcase_add_test(tc, a_frame_for_an_earlier_life_of_the_shard_is_told_of_the_rollback);
     tcase_add_test(tc, an_observers_frame_too_and_the_refusal_names_the_life_that_was_asked);
     tcase_add_test(tc, an_observer_looks_and_cannot_change);
