@@ -233,7 +233,8 @@ void link_start(struct link *l, uint32_t clock, int64_t now_ms) {
 }
 
 void link_withdraw(struct link *l, int64_t now_ms) {
-    if (l->server_inc == 0 || who(l) == WIRE_OBSERVER)
+    /* A successor that has not brought the job back is missed: the others must not go on without it. */
+    if (l->server_inc == 0 || l->is == MSG_REDONE || who(l) == WIRE_OBSERVER)
         return;
     struct head h = {.kind = WIRE_BYE, .num = {.clock = l->clock, .call = WIRE_CALL_END}};
     send_small(l, &h, NULL, now_ms);
