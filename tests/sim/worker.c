@@ -341,7 +341,7 @@ static bool catch_up(struct worker *k) {
     uint64_t target = 0;
     for (uint32_t i = 0; i < k->t->scene->workers; i++) {
         const struct worker *o = &k->t->workers[i];
-        uint64_t last = o->joined && o->c != NULL ? o->c->clock + ticks_left(o) : 0;
+        uint64_t last = o->c != NULL ? o->c->clock + ticks_left(o) : 0;
         target = last > target ? last : target;
     }
     for (uint64_t clock = rh_clock(k->c); clock < target; clock++)
