@@ -10,7 +10,9 @@ export RH_JOB=serve
 export PATH=$bin:$PATH
 
 awk 'BEGIN { srand(5); for (i = 0; i < 20000; i++) printf "w%d%s", 40 * rand() * rand(), i % 9 ? " " : "\n" }' >"$root/text"
-train=("$w2v" -input "$root/text" -dim 16 -minCount 1 -batch 500 -epoch 100 -t 1e-2 -mode bsp -checkpoint-every 60)
+epochs=100
+[ -n "${RH_SAN-}" ] && epochs=40
+train=("$w2v" -input "$root/text" -dim 16 -minCount 1 -batch 500 -epoch "$epochs" -t 1e-2 -mode bsp -checkpoint-every 60)
 
 # serves SHARD FLAG...: what systemd would do, once; ${server[SHARD]}.
 serves() {
