@@ -230,7 +230,9 @@ static void take(struct shard *s, struct shard *from) {
 /* Incarnations never fall, also of workers that the checkpoint, or the empty job, does not know: other shards may
  * have begun their next life before this one, and know what was given here last. */
 static void raise_floor(struct shard *s) {
-    for (uint32_t i = 0; i < s->n_sessions; i++)
+    /* The others take what the lead has given: a client that comes with a number of just before is none to be
+     * fenced off. */
+    for (uint32_t i = 0; is_lead(s) && i < s->n_sessions; i++)
         if (s->sessions[i] != NULL && s->sessions[i]->inc > s->inc_floor)
             s->inc_floor = s->sessions[i]->inc;
 }
