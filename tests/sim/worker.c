@@ -278,7 +278,7 @@ static void leave(struct worker *k) {
     rh_close(k->c);
     k->c = NULL;
     while (!dead(k) && !is_heard(k)) {
-        if (!join(k))
+        if (!join(k) || !set_cursor(k, k->at)) /* its farewell may not have come either */
             return;
         says(k, "rh_close again");
         rh_close(k->c);

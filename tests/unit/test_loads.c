@@ -7,8 +7,8 @@
 
 #include "common/err.h"
 #include "ps/journal_inner.h"
-#include "tests/support/memory_disk.h"
 #include "ps/session.h"
+#include "tests/support/memory_disk.h"
 #include "tests/support/talker.h"
 #include "tests/unit/suites.h"
 
