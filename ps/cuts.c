@@ -13,8 +13,8 @@
 
 /* ---- marks ---- */
 
-/* It waits at a barrier, and has done nothing since its last clock ended but mark, for an attempt that
- * came to nothing: so it may mark there. But where all mark in one clock, it is hardly in that. */
+/* It waits at a barrier, and has done nothing since its last clock ended but open tables, or mark for an
+ * attempt that came to nothing: so it may mark there. But where all mark in one clock, it is hardly in that. */
 static bool marks_at_barrier(const struct shard *s, const struct session *w) {
     const struct head *h = &w->barrier_asked;
     return s->mode == MODE_ASYNC && h->kind != 0 && opnum_cmp(h->prev, w->floor) <= 0 && w->idle;

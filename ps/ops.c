@@ -365,7 +365,7 @@ static void take(struct shard *s, struct session *w, const struct head *h, struc
     else if (st == RH_OK && h->kind == WIRE_CANCEL)
         st = take_cancel(s, w, h, f);
     session_took(w, h->num, digest, st);
-    w->idle = h->kind == WIRE_TICK || (h->kind == WIRE_MARK && w->idle);
+    w->idle = h->kind == WIRE_TICK || ((h->kind == WIRE_MARK || h->kind == WIRE_OPEN) && w->idle);
     if (st == RH_OK && (h->kind == WIRE_TICK || h->kind == WIRE_BYE)) {
         w->ended = (uint64_t)h->num.clock + 1;
         if (h->kind == WIRE_BYE)

@@ -108,9 +108,9 @@ void session_begin(struct session *s, uint32_t inc, uint32_t nonce) {
         else
             at = &(*at)->next;
     }
-    /* The clock that the last client left open had ops: a new client that reused its numbers would
-     * look like a repeat. */
-    if (s->floor.clock >= s->ended && s->floor.call > 0)
+    /* The clock that the last client left open has what it did. Tables that it opened are no step, or
+     * a client that is in vain again and again would begin ever later. */
+    if (s->floor.clock >= s->ended && s->floor.call > 0 && !s->idle)
         s->ended = (uint64_t)s->floor.clock + 1;
     s->state = SESSION_HERE;
     s->inc = inc;

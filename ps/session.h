@@ -72,7 +72,7 @@ struct session {
     struct opnum floor; /* the last op taken */
     uint64_t ended;     /* clocks below it are over for this worker */
     uint64_t taken;
-    bool idle;                 /* it has done nothing since a clock ended, or it came, but mark */
+    bool idle; /* since a clock ended, or it came, it has opened tables and marked, at most */
     uint32_t barrier;          /* the largest index it has reached */
     struct head barrier_asked; /* the question that is not answered yet; kind 0: none */
     int64_t barrier_ms;        /* since when it waits there */

@@ -86,7 +86,8 @@ struct rh_client {
     char failed_text[ERR_TEXT_MAX];
 
     uint64_t clock; /* how many this worker has ended */
-    uint32_t call;  /* calls of this clock */
+    uint32_t call;  /* calls of this clock, */
+    uint32_t opens; /* of which the first so many opened tables */
     bool gate;      /* the clock is being ended: new ops wait */
     /* A thread is inside rh_tick or rh_close, rh_table_open, rh_barrier, a load by the shards, rh_save or
      * rh_restore: others take turns. */

@@ -15,7 +15,7 @@ bool mark_is_wanted(const rh_client *c) {
 }
 
 bool mark_is_due(const rh_client *c) {
-    return mark_is_wanted(c) && (c->call == 0 || mark_is_fresh(c));
+    return mark_is_wanted(c) && (c->call == c->opens || mark_is_fresh(c));
 }
 
 bool mark_is_fresh(const rh_client *c) {

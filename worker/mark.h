@@ -17,7 +17,7 @@ rh_status ticks_put_counts(const rh_client *c, const char *what, struct buf *b,
 /* The lead has asked for a mark that was not made. With the lock held. */
 bool mark_is_wanted(const rh_client *c);
 
-/* It is wanted, and no op of this clock stands before it. */
+/* It is wanted, and no op of this clock stands before it but those that opened tables. */
 bool mark_is_due(const rh_client *c);
 
 /* Makes it, and opens the gate that the tick has left closed for it. A failure is the checkpoint's

@@ -347,6 +347,8 @@ rh_status op_submit_until(rh_op *op, int64_t deadline_ms) {
         return RH_OK;
     }
     op->call = !ops ? 0 : ends ? WIRE_CALL_END : ++c->call;
+    if (ops && op->requests[0].r.head.kind == WIRE_OPEN && c->opens + 1 == c->call)
+        c->opens = c->call;
     uint32_t shard = WIRE_NOBODY;
     uint16_t part = 0;
     op->left = op->n_requests;

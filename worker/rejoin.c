@@ -43,7 +43,7 @@ static void begin_sessions(rh_client *c) {
     c->cursor_len = 0;
     c->marked = 0;
     c->clock = 0;
-    c->call = 0;
+    c->call = c->opens = 0;
     c->gate = false;
     c->barriers = 0;
     atomic_store(&c->freezes, 0);

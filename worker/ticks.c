@@ -50,7 +50,7 @@ static void end_clock(rh_op *op) {
         return;
     }
     c->clock++;
-    c->call = 0;
+    c->call = c->opens = 0;
     for (rh_table *t = c->tables; t != NULL; t = t->next)
         t->pushed = 0;
     /* A mark comes before any op of the new clock: rh_tick makes it, and opens the gate. */

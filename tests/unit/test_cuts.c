@@ -592,6 +592,20 @@ START_TEST(a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat) {
 }
 END_TEST
 
+/* One that comes back to a job and has nothing to do there: all wait for it else, and it for them. */
+START_TEST(a_worker_at_a_barrier_that_has_opened_tables_alone_is_told_too) {
+    struct head h;
+    join(&a, ASYNC, 2);
+    join(&b, ASYNC, 2);
+    push(&b, 1);
+    wait_at_barrier(&a);
+    ck_assert_uint_eq(save(&o, 0, "x", 0).phase, MSG_GATHERING);
+    talker_send(&a, WIRE_BEAT, 0, (struct opnum){0, 0x80000003, 0}, a.last, 0, &(struct buf){0});
+    ck_assert_int_eq(talker_answer(&a, &h, 0, NULL), WIRE_ALIVE);
+    ck_assert_uint_eq(h.prev.call, 1);
+}
+END_TEST
+
 START_TEST(a_worker_at_a_barrier_behind_a_mark_that_came_to_nothing_is_told_of_the_next_attempt) {
     struct head h;
     join(&a, ASYNC, 2);
@@ -915,6 +929,7 @@ Suite *cuts_suite(void) {
     tcase_add_test(tc,
                    a_worker_that_falls_silent_ends_the_attempt_and_none_is_begun_until_it_is_heard);
     tcase_add_test(tc, a_worker_at_a_barrier_is_told_by_the_answer_to_its_beat);
+    tcase_add_test(tc, a_worker_at_a_barrier_that_has_opened_tables_alone_is_told_too);
     tcase_add_test(
         tc, a_worker_at_a_barrier_behind_a_mark_that_came_to_nothing_is_told_of_the_next_attempt);
     tcase_add_test(tc, a_worker_at_a_barrier_in_the_midst_of_a_clock_ends_the_attempt);

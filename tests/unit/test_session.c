@@ -115,10 +115,14 @@ END_TEST
 START_TEST(a_new_client_begins_behind_the_clock_that_the_last_one_left_open) {
     s->ended = 4;
     session_took(s, num(4, 1, 0), 0, RH_OK);
+    s->idle = false;
     session_begin(s, 2, 78);
     ck_assert_uint_eq(s->ended, 5);
     ck_assert_uint_eq(s->floor.call, 0);
     session_begin(s, 3, 79); /* had done nothing: nothing to skip */
+    ck_assert_uint_eq(s->ended, 5);
+    session_took(s, num(5, 1, 0), 0, RH_OK); /* and one that has opened a table has taken no step */
+    session_begin(s, 4, 80);
     ck_assert_uint_eq(s->ended, 5);
 }
 END_TEST
