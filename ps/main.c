@@ -106,7 +106,7 @@ static const struct conf_item items[] = {
      "Write one line to this descriptor once the addresses are bound, and what is to be restored "
      "is: the addresses, comma-separated, and the newest generation in --checkpoint-dir (0: "
      "none)."},
-    {"rejoin", CONF_INT, AT(rejoin), "-1", -1, INT64_MAX, NULL, "GENERATION",
+    {"rejoin", CONF_INT, AT(rejoin), "-1", -1, 9e15, NULL, "GENERATION",
      "Take the place of a server of this job that has died, at the same --listen and --shard: the "
      "shards begin empty, and clients fill them, and put the others back, from the job's last "
      "checkpoint. GENERATION is what the first server there has reported: which checkpoints were "
